@@ -1,0 +1,69 @@
+/**
+ * The words every part of Merlon shares: who calls, what was asked, and how an answer leaves.
+ * Nothing here does anything; this file imports no other.
+ */
+
+/** A moment, in milliseconds since the epoch. Time is always passed in. */
+export type Instant = number
+
+/** A value, or the promise of one. Guards and stores answer at once where they can; the runner awaits only promises. */
+export type Awaitable<T> = T | Promise<T>
+
+/** Reads the clock. */
+export type Clock = () => Instant
+
+/** A set of scopes in which `admin` stands for every scope. Build it with `scopeSet`, compare it with `holds`. */
+export type ScopeSet = ReadonlySet<string>
+
+/** Who acts, as proved by a credential. Built once when the credential is first seen; shared between calls; frozen. */
+export interface Principal {
+  /** The user, agent or external subject that acts. */
+  readonly id: string
+  readonly kind: 'user' | 'agent' | 'external'
+  readonly tenant: string
+  /** The public id of the credential that was shown (`key_…`, or the subject of an external one). Never the secret. */
+  readonly credential: string
+  readonly role: string
+  /** What the role grants within the tenant: decides what is visible. */
+  readonly granted: ScopeSet
+  /** `granted` narrowed to the credential: decides what can be done. */
+  readonly effective: ScopeSet
+  /** When the credential ends. */
+  readonly expiresAt: Instant
+  /** What sessions, streams and sealed states are bound to: tenant, kind, id and credential, never token bytes. */
+  readonly binding: string
+}
+
+export type RequestId = string | number
+
+/** One decoded JSON-RPC message. `params` is a plain JSON object that owns all its keys. */
+export type Message =
+  | { readonly kind: 'request'; readonly id: RequestId; readonly method: string; readonly params: Params }
+  | { readonly kind: 'notification'; readonly method: string; readonly params: Params }
+  | { readonly kind: 'response'; readonly id: RequestId; readonly result?: Params; readonly error?: ResponseError }
+
+export type Params = Readonly<Record<string, unknown>>
+export interface ResponseError {
+  readonly code: number
+  readonly message: string
+  readonly data?: unknown
+}
+
+/** What the client says it is and can do. Self-reported: never a ground for a decision about rights. */
+export interface Client {
+  readonly name: string | undefined
+  readonly version: string | undefined
+  readonly capabilities: Params
+}
+
+/** The log levels of RFC 5424 §6.2.1, least severe first. */
+export const logLevels = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** Something the catalog announces to clients that asked to be told. */
+export type Change =
+  | { readonly kind: 'tools' | 'prompts' | 'resources' }
+  | { readonly kind: 'resource'; readonly uri: string }
+
+/** Secrets and randomness, so that a test can pass its own. */
+export type RandomBytes = (size: number) => Buffer

@@ -1,0 +1,15 @@
+export { audio, Content, content, embedded, failure, image, link, text } from './catalog/content.ts'
+export {
+  type CallContext,
+  type Complete,
+  definePrompt,
+  defineResource,
+  defineTool,
+  type PromptDefinition,
+  type PromptMessage,
+  type ResourceBody,
+  type ResourceDefinition,
+  type ResourceTemplateDefinition,
+  type ToolDefinition,
+  ToolError,
+} from './catalog/define.ts'
