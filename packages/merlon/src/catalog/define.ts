@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Awaitable, Clock, Instant, LogLevel, Params } from '../call.ts'
 
@@ -217,11 +218,26 @@ export type Definition =
   | (ResourceTemplateDefinition & { readonly [definition]: 'template' })
   | (PromptDefinition & { readonly [definition]: 'prompt' })
 
+/** Where a definition was made, for errors that name the line. */
+export interface Origin {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+// Not in a WeakMap: a project may load another copy of this module than the server does.
+const origin: unique symbol = Symbol.for('merlon.origin')
+
+/** Where `define…` was called, if that is known. */
+export function originOf(definition: object): Origin | undefined {
+  return (definition as { readonly [origin]?: Origin })[origin]
+}
+
 /** Declares a tool. The types of `run`'s input flow from `input`. */
 export function defineTool<I extends SchemaLike, O extends SchemaLike = SchemaLike>(
   tool: ToolDefinition<I, O>,
 ): ToolDefinition<I, O> {
-  return Object.freeze({ ...tool, [definition]: 'tool' as const })
+  return mark(tool, 'tool')
 }
 
 /** Declares a resource at a fixed `uri`, or a family of resources at a `uriTemplate`. */
@@ -230,15 +246,28 @@ export function defineResource(resource: ResourceTemplateDefinition): ResourceTe
 export function defineResource(
   resource: ResourceDefinition | ResourceTemplateDefinition,
 ): ResourceDefinition | ResourceTemplateDefinition {
-  return Object.freeze({
-    ...resource,
-    [definition]: 'uriTemplate' in resource ? ('template' as const) : ('resource' as const),
-  }) as never
+  return mark(resource, 'uriTemplate' in resource ? 'template' : 'resource')
 }
 
 /** Declares a prompt. */
 export function definePrompt(prompt: PromptDefinition): PromptDefinition {
-  return Object.freeze({ ...prompt, [definition]: 'prompt' as const })
+  return mark(prompt, 'prompt')
+}
+
+function mark<T extends object>(given: T, kind: Definition[typeof definition]): T {
+  const marked = { ...given, [definition]: kind }
+  Object.defineProperty(marked, origin, { value: findOrigin() })
+  return Object.freeze(marked)
+}
+
+/** The place that called `define…`: below this function, `mark` and `define…` itself. */
+function findOrigin(): Origin | undefined {
+  const frame = new Error().stack?.split('\n')[4]
+  const place = /(?:\(|at (?:async )?)((?:file:|\/|[A-Za-z]:\\).*?)(?:\?[^:]*)?:([0-9]+):([0-9]+)\)?$/.exec(frame ?? '')
+  if (place === null) return undefined
+  const [, url = '', line, column] = place
+  const file = url.startsWith('file:') ? fileURLToPath(url) : url
+  return Object.freeze({ file, line: Number(line), column: Number(column) })
 }
 
 /** Thrown by a handler to tell the caller, in words meant for it, that the tool failed. Becomes a result with `isError: true`. */
