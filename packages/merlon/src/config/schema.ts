@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
 import { scopePattern } from '../policy/scopes.ts'
 
@@ -10,15 +11,22 @@ const origin = z
   .string()
   .regex(
     /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/,
-    'an origin such as https://app.example:8443, in lower case, without a path',
+    'an origin such as https://app.example:8443, in lower case, without a path; a wildcard or null is not one',
   )
+  .refine(portInRange, 'a port from 1 to 65535')
 const host = z
   .string()
   .regex(
     /^(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/,
     'a host such as mcp.example or mcp.example:8443, in lower case',
   )
-const path = z.string().regex(/^\/[A-Za-z0-9._~/-]*$/, 'a path such as /mcp')
+  .refine(portInRange, 'a port from 1 to 65535')
+const path = z
+  .string()
+  .regex(
+    /^\/(?:(?!\.\.?(?:\/|$))[A-Za-z0-9._~-]+(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9._~-]+)*)?$/,
+    'a plain path such as /mcp, without empty parts or dots, and no slash at its end',
+  )
 const scope = z.string().regex(scopePattern, 'a scope such as read or files:write')
 const secretReference = z
   .string()
@@ -26,10 +34,26 @@ const secretReference = z
     /^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/,
     'a reference to a secret, env:NAME or file:/path; never the secret itself',
   )
-const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name')
-const cidr = z.string().regex(/^[0-9a-fA-F.:]+\/[0-9]{1,3}$/, 'an address range such as 10.0.0.0/8')
+  .meta({ secret: true })
+const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, 'a header name')
+const addressRange = z
+  .string()
+  .regex(/^[0-9a-fA-F.:]+\/[0-9]{1,3}$/, 'an address range such as 10.0.0.0/8')
+  .refine(isAddressRange, 'an address range such as 10.0.0.0/8; a range of every address (/0) would believe everyone')
 
-const ms = (least: number) => z.int().min(least)
+function portInRange(text: string): boolean {
+  const port = /:([0-9]+)$/.exec(text.replace(/^https?:\/\//, ''))?.[1]
+  return port === undefined || (Number(port) >= 1 && Number(port) <= 65_535)
+}
+
+function isAddressRange(text: string): boolean {
+  const [address = '', prefix = ''] = text.split('/')
+  const family = isIP(address)
+  return family !== 0 && Number(prefix) >= 1 && Number(prefix) <= (family === 4 ? 32 : 128)
+}
+
+/** Node fires a timer beyond 2³¹−1 ms at once, so no span may be longer. */
+const ms = (least: number) => z.int().min(least).max(2_147_483_647)
 
 export const configSchema = z.strictObject({
   $schema: z.string().optional().describe('Where an editor finds the JSON Schema of this file.'),
@@ -41,13 +65,18 @@ export const configSchema = z.strictObject({
     .strictObject({
       host: z
         .string()
-        .min(1)
+        .refine((text) => text === 'localhost' || isIP(text) !== 0, 'localhost, or an address such as 127.0.0.1 or ::1')
         .default('127.0.0.1')
         .describe('The address to listen on. Beyond loopback only with trustedProxies.'),
       port: z.int().min(0).max(65_535).default(4000).describe('The port to listen on; 0 takes a free one.'),
       endpoint: path.default('/mcp').describe('The path of the MCP endpoint.'),
       publicUrl: z
-        .url({ protocol: /^https?$/ })
+        .string()
+        .regex(
+          /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/,
+          'an address such as https://mcp.example, in lower case, without a path, a user or a slash at its end',
+        )
+        .refine(portInRange, 'a port from 1 to 65535')
         .optional()
         .describe('The address clients use, without the endpoint. Default: the listening address.'),
       allowedHosts: z
@@ -57,7 +86,7 @@ export const configSchema = z.strictObject({
           'Host headers that are served, exactly. Default: the listening and the public address; on loopback localhost, 127.0.0.1 and [::1] too.',
         ),
       trustedProxies: z
-        .array(cidr)
+        .array(addressRange)
         .default([])
         .describe('Address ranges of the TLS-terminating proxies in front, whose X-Forwarded-For is believed.'),
       responseMode: z
@@ -117,6 +146,11 @@ export const configSchema = z.strictObject({
       keyLifetimeDaysMax: z.int().min(1).max(3650).default(365).describe('Longest lifetime of a new API key.'),
     })
     .prefault({}),
+
+  scopes: z
+    .array(scope)
+    .default([])
+    .describe('Own scopes beside read, write and admin, such as files:write. Roles name these and no others.'),
 
   roles: z
     .record(z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'a role name'), z.array(scope))

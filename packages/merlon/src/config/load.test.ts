@@ -1,0 +1,250 @@
+import { describe, expect, test } from 'vitest'
+import type { ConfigFiles } from './files.ts'
+import { type LoadedConfig, loadConfig } from './load.ts'
+import { ConfigError } from './problem.ts'
+
+const rootKey = '8f1d3a5b7c90e2467db8a1f3c5e70912b4d6f8136a8ce02597bf4d1e6083a5c7'
+const pepper = 'jx06W3yQ4mJmC1vFzq8y5sV0d2u7XkTn9rBpLwHgEoA'
+const canary = 'canary-3f9a'
+
+function given(
+  files: Readonly<Record<string, string | { text: string; mode: number }>>,
+  env: Readonly<Record<string, string>> = {},
+): { project: string; env: Readonly<Record<string, string>>; files: ConfigFiles } {
+  return {
+    project: '/project',
+    env,
+    files: {
+      read(path) {
+        const found = files[path.replace('/project/', '')]
+        return typeof found === 'string' ? { text: found, mode: 0o600 } : found
+      },
+    },
+  }
+}
+
+const own = (value: unknown): Record<string, string> => ({ 'merlon.config.json': JSON.stringify(value, null, 2) })
+
+function refusal(input: Parameters<typeof loadConfig>[0]): string[] {
+  try {
+    loadConfig(input)
+  } catch (thrown) {
+    if (thrown instanceof ConfigError)
+      return thrown.message
+        .split('\n')
+        .slice(1)
+        .map((line) => line.trim())
+    throw thrown
+  }
+  return []
+}
+
+function origin({ origins }: LoadedConfig, path: string): string | undefined {
+  return origins.get(path)
+}
+
+describe('where a setting comes from', () => {
+  test('a project without a file has the defaults', () => {
+    const loaded = loadConfig(given({}))
+    expect(loaded.config.server.port).toBe(4000)
+    expect(origin(loaded, 'server.port')).toBe('default')
+    expect(loaded.warnings).toEqual([])
+  })
+
+  test('the file is over the default, .env over the file, the environment over .env', () => {
+    const files = {
+      ...own({ server: { port: 1, endpoint: '/a' }, name: 'filed' }),
+      '.env': 'MERLON_SERVER_PORT=2\nMERLON_NAME=env',
+    }
+    const loaded = loadConfig(given(files, { MERLON_SERVER_PORT: '3' }))
+    expect(loaded.config.server.port).toBe(3)
+    expect(origin(loaded, 'server.port')).toBe('env:MERLON_SERVER_PORT')
+    expect(loaded.config.name).toBe('env')
+    expect(origin(loaded, 'name')).toBe('.env:MERLON_NAME')
+    expect(origin(loaded, 'server.endpoint')).toBe('merlon.config.json')
+    expect(origin(loaded, 'server.host')).toBe('default')
+  })
+
+  test('PORT and HOST are honoured, and yield to the name with the prefix', () => {
+    const loaded = loadConfig(given(own({ server: { port: 1 } }), { PORT: '2', HOST: '::1' }))
+    expect([loaded.config.server.port, loaded.config.server.host]).toEqual([2, '::1'])
+    expect(loadConfig(given({}, { PORT: '2', MERLON_SERVER_PORT: '3' })).config.server.port).toBe(3)
+  })
+
+  test('a list in the environment is separated by commas, and an empty one denies', () => {
+    const env = { MERLON_CORS_ALLOWED_ORIGINS: 'https://a.example, https://b.example', MERLON_SERVER_ALLOWED_HOSTS: '' }
+    const { config, warnings } = loadConfig(given({}, env))
+    expect(config.cors.allowedOrigins).toEqual(['https://a.example', 'https://b.example'])
+    expect(config.server.allowedHosts).toEqual([])
+    expect(warnings).toEqual([
+      'env:MERLON_SERVER_ALLOWED_HOSTS: server.allowedHosts: is empty, so every request is refused. Leave it out for its default',
+    ])
+  })
+
+  test('the configuration is frozen to its depth', () => {
+    const { config } = loadConfig(given({}))
+    expect(Object.isFrozen(config) && Object.isFrozen(config.server) && Object.isFrozen(config.roles['user'])).toBe(
+      true,
+    )
+  })
+})
+
+describe('what is refused', () => {
+  test('every problem is said at once, each at its line', () => {
+    const text = `{
+  "server": {
+    "port": "4000",
+    "endpont": "/mcp"
+  },
+  "roles": { "operator": ["admin"], "user": ["Read"] },
+  "limits": { "pageSize": 0 },
+  "authentication": { "keyLifetimeDays": 400 }
+}`
+    expect(
+      refusal(given({ 'merlon.config.json': text }, { MERLON_LOG_LEVEL: 'loud', MERLON_SERVER_PROT: '1' })),
+    ).toEqual([
+      'env:MERLON_SERVER_PROT: there is no such setting. Did you mean MERLON_SERVER_PORT?',
+      'merlon.config.json:3: server.port: takes whole number, 0 to 65535',
+      'merlon.config.json:4: server.endpont: there is no such setting. Did you mean server.endpoint?',
+      'merlon.config.json:6: roles.user.0: takes a scope such as read or files:write',
+      'merlon.config.json:7: limits.pageSize: takes whole number, 1 to 1000',
+      'env:MERLON_LOG_LEVEL: log.level: takes one of trace, debug, info, warn, error, silent',
+      'merlon.config.json:8: authentication.keyLifetimeDays: is longer than authentication.keyLifetimeDaysMax. Lower it, or raise the other',
+    ])
+  })
+
+  test('a setting in the wrong section is shown its place', () => {
+    expect(refusal(given(own({ server: { allowedOrigins: [] } })))).toEqual([
+      'merlon.config.json:3: server.allowedOrigins: there is no such setting. Did you mean cors.allowedOrigins?',
+    ])
+  })
+
+  test('both files together', () => {
+    expect(refusal(given({ ...own({}), 'dynemcp.config.json': '{}' }))).toEqual([
+      'dynemcp.config.json: it stands beside merlon.config.json, and only one may be in force. Remove one of the two',
+    ])
+  })
+
+  test.each([
+    ['*', 'cors.allowedOrigins.0: takes an origin such as'],
+    ['null', 'cors.allowedOrigins.0: takes an origin such as'],
+    ['https://*.example', 'cors.allowedOrigins.0: takes an origin such as'],
+  ])('the origin %s', (origin, says) => {
+    expect(refusal(given(own({ cors: { allowedOrigins: [origin] } })))[0]).toContain(says)
+  })
+
+  test.each([
+    ['0.0.0.0/0', false],
+    ['::/0', false],
+    ['10.0.0.0/33', false],
+    ['300.0.0.0/8', false],
+    ['10.0.0.0/8', true],
+    ['fd00::/8', true],
+  ])('the trusted range %s: %j', (range, taken) => {
+    const config = own({ server: { host: '0.0.0.0', trustedProxies: [range] } })
+    expect(refusal(given(config)).length === 0).toBe(taken)
+  })
+
+  test.each(['/mcp/', '//mcp', '/a/../b', '/./mcp', '/.', 'mcp', '/mcp?x', '/m%63p'])('the path %s', (endpoint) => {
+    expect(refusal(given(own({ server: { endpoint } })))[0]).toContain('takes a plain path')
+  })
+
+  test('a file that every user can change', () => {
+    expect(refusal(given({ 'merlon.config.json': { text: '{}', mode: 0o646 } }))).toEqual([
+      'merlon.config.json: every user can change it. Run chmod o-w merlon.config.json',
+    ])
+  })
+
+  test('a list where an object is due', () => {
+    expect(refusal(given({ 'merlon.config.json': '[]' }))).toEqual(['merlon.config.json:1: it is not a JSON object'])
+    expect(refusal(given(own({ server: 5 }), { MERLON_SERVER_PORT: '1' }))).toEqual([
+      'merlon.config.json:2: server: takes an object',
+    ])
+  })
+})
+
+describe('secrets', () => {
+  test('the plain names are references, and their texts are nowhere to be printed', () => {
+    const loaded = loadConfig(
+      given({
+        '.env': `ENCRYPTION_KEY=${rootKey}\nAPI_KEY_SECRET=${pepper}\nDATABASE_URL=postgres://m:x9Lq@db.example/m`,
+      }),
+    )
+    expect(loaded.config.secrets).toEqual({ rootKey: 'env:ENCRYPTION_KEY', apiKeyPepper: 'env:API_KEY_SECRET' })
+    expect(loaded.config.store.databaseUrl).toBe('env:DATABASE_URL')
+    expect(origin(loaded, 'secrets.rootKey')).toBe('.env:ENCRYPTION_KEY')
+    expect(loaded.secrets.rootKey?.toString('hex')).toBe(rootKey)
+    expect(loaded.secrets.apiKeyPepper?.length).toBe(32)
+    expect(loaded.secrets.databaseUrl).toBe('postgres://m:x9Lq@db.example/m')
+    expect(loaded.secrets.names).toEqual(['ENCRYPTION_KEY', 'API_KEY_SECRET', 'DATABASE_URL'])
+    expect(JSON.stringify(loaded.secrets)).toBe(
+      '{"secrets.rootKey":"env:ENCRYPTION_KEY","secrets.apiKeyPepper":"env:API_KEY_SECRET","store.databaseUrl":"env:DATABASE_URL"}',
+    )
+  })
+
+  test('a file of its own is followed, and a variable of any name', () => {
+    const files = {
+      ...own({ secrets: { rootKey: 'file:root.hex', apiKeyPepper: 'env:MERLON_PEPPER' } }),
+      'root.hex': `${rootKey}\n`,
+    }
+    const { secrets } = loadConfig(given(files, { MERLON_PEPPER: pepper }))
+    expect(secrets.rootKey?.toString('hex')).toBe(rootKey)
+    expect(secrets.apiKeyPepper?.toString('base64url')).toBe(pepper)
+  })
+
+  test.each([
+    ['inline in its own setting', own({ secrets: { rootKey: canary } }), {}],
+    ['inline as a database address', own({ store: { databaseUrl: `postgres://m:${canary}@db.example/m` } }), {}],
+    ['inline in another setting', own({ instructions: `postgres://m:${canary}@db.example/m` }), {}],
+    ['under a key that does not exist', own({ apiKey: canary }), {}],
+    ['as a placeholder', { '.env': `ENCRYPTION_KEY=your-${canary}` }, {}],
+    ['too short', {}, { ENCRYPTION_KEY: canary }],
+    ['an address of another database', {}, { DATABASE_URL: `mysql://m:${canary}@db.example/m` }],
+    ['in the place of a number', {}, { MERLON_SERVER_PORT: canary }],
+    ['in the place of a word', own({ log: { level: canary } }), {}],
+    ['on a broken line', { '.env': `"${canary}` }, {}],
+    ['in broken JSON', { 'merlon.config.json': `{"secrets": {"rootKey": "${canary}` }, {}],
+  ])('%s is refused, and the refusal does not quote it', (_, files, env) => {
+    const said = refusal(given(files as Record<string, string>, env as Record<string, string>))
+    expect(said).not.toEqual([])
+    expect(said.join('\n')).not.toContain(canary)
+  })
+
+  test.each([
+    [{ secrets: { rootKey: 'env:NOWHERE' } }, 'merlon.config.json:3: secrets.rootKey: env:NOWHERE is not set.'],
+    [{ secrets: { rootKey: 'file:gone' } }, 'merlon.config.json:3: secrets.rootKey: file:gone does not exist.'],
+    [
+      { secrets: { rootKey: 'file:open.hex' } },
+      'merlon.config.json:3: secrets.rootKey: file:open.hex can be read or changed by other users.',
+    ],
+  ])('%j leads nowhere', (value, says) => {
+    expect(refusal(given({ ...own(value), 'open.hex': { text: rootKey, mode: 0o640 } }))[0]).toContain(says)
+  })
+
+  test('one secret for two purposes', () => {
+    expect(refusal(given({}, { ENCRYPTION_KEY: rootKey, API_KEY_SECRET: rootKey }))[0]).toContain(
+      'is the root key too; one secret serves one purpose',
+    )
+  })
+
+  test('an .env with secrets that others can read; one without is taken', () => {
+    expect(refusal(given({ '.env': { text: `ENCRYPTION_KEY=${rootKey}`, mode: 0o644 } }))).toEqual([
+      '.env: it holds secrets and other users can read it. Run chmod 600 .env',
+    ])
+    expect(refusal(given({ '.env': { text: 'PORT=4001', mode: 0o644 } }))).toEqual([])
+  })
+
+  test('a sample JWT_SECRET is refused although nothing uses it', () => {
+    expect(refusal(given({ '.env': 'JWT_SECRET=your-jwt-secret-key' }))).toEqual([
+      '.env:JWT_SECRET: is a placeholder or a published sample. Remove it',
+    ])
+  })
+
+  test('a name of a part that is not there, and one that is nearly right, earn a warning', () => {
+    const { warnings } = loadConfig(given({ '.env': 'SSL_KEY_PATH=./key.pem\nENCRYPTON_KEY=x' }))
+    expect(warnings).toEqual([
+      '.env:SSL_KEY_PATH: SSL_KEY_PATH is not used: this release does not serve TLS itself; put a TLS-terminating proxy in front (server.trustedProxies)',
+      '.env:ENCRYPTON_KEY: ENCRYPTON_KEY is not used; did you mean ENCRYPTION_KEY?',
+    ])
+  })
+})

@@ -1,0 +1,387 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { mapDynemcp } from './dynemcp.ts'
+import { type EnvFile, parseEnvFile } from './env-file.ts'
+import {
+  type Environment,
+  envFileProblems,
+  mergeEnvironment,
+  parseVariable,
+  plainNames,
+  readEnvironment,
+  secretNames,
+  unusedWarnings,
+} from './environment.ts'
+import { type ConfigFiles, diskFiles } from './files.ts'
+import { type JsonSource, parseJsonSource } from './json-source.ts'
+import { ConfigError, type Problem, problemLine, saidOf } from './problem.ts'
+import { rules } from './rules.ts'
+import { type Config, configSchema } from './schema.ts'
+import { isPlaceholder, looksLikeSecret } from './secret-value.ts'
+import { resolveSecret, type SecretPath, Secrets, secretPaths, secretProblem } from './secrets.ts'
+import { settings } from './settings.ts'
+
+export interface LoadedConfig {
+  /** Complete, checked, frozen to its depth. */
+  readonly config: Config
+  /** Where each setting came from, by dotted path: `default`, a file's name, `env:NAME`, `.env:NAME`. */
+  readonly origins: ReadonlyMap<string, string>
+  readonly warnings: readonly string[]
+  readonly secrets: Secrets
+}
+
+export interface LoadInput {
+  /** The project folder. */
+  readonly project: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly files?: ConfigFiles
+}
+
+export const configFileName = 'merlon.config.json'
+export const dynemcpFileName = 'dynemcp.config.json'
+
+/**
+ * Reads the settings of a project: defaults, then the file, then the environment, the later over the earlier.
+ * Throws a ConfigError that holds every problem at once. No problem, warning or origin quotes a secret.
+ */
+export function loadConfig({ project, env, files = diskFiles }: LoadInput): LoadedConfig {
+  if (files === diskFiles && statSync(project, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new ConfigError([{ where: project, path: '', says: 'there is no such folder', fix: 'Check --project' }])
+  }
+  const problems: Problem[] = []
+  const warnings: string[] = []
+
+  const envFile = readEnvFile(join(project, '.env'), files, problems)
+  const environment = mergeEnvironment(env, envFile)
+  const source = readSource(project, files, problems, warnings)
+  const draft = new Draft(source)
+  applyEnvironment(draft, environment, problems)
+  warnings.push(...unusedWarnings(environment))
+
+  const parsed = parseDraft(draft, problems)
+  if (parsed === undefined) throw new ConfigError(problems)
+  const { config, unsound } = parsed
+
+  const findings = rules.flatMap((rule) =>
+    rule.check(config).map((finding) => ({ ...finding, severity: rule.severity })),
+  )
+  for (const { paths, says, fix, severity } of findings) {
+    // A rule that looked at a setting already refused has looked at a value that nobody gave.
+    if (paths.some((path) => unsound.some((refused) => overlap(path, refused)))) continue
+    const given = paths.find((path) => draft.originOf(path.split('.')) !== 'default') ?? paths[0]
+    const problem = { where: draft.whereOf(given.split('.')), path: draft.nameOf(paths[0].split('.')), says, fix }
+    if (severity === 'error') problems.push(problem)
+    else warnings.push(problemLine(problem))
+  }
+
+  const secrets = readSecrets({ config, draft, environment, project, files }, problems)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze({
+    config: deepFreeze(config),
+    origins: originsOf(draft),
+    warnings: Object.freeze(warnings),
+    secrets,
+  })
+}
+
+/** What a file gave, and how to name it again when something is wrong with it. */
+interface Source {
+  readonly file: string
+  readonly input: Record<string, unknown>
+  /** The path in the file that a path of the schema came from. */
+  pathOf(path: readonly PropertyKey[]): readonly PropertyKey[]
+  readonly json: JsonSource
+}
+
+/** The settings as given so far, with the origin of each. */
+class Draft {
+  readonly input: Record<string, unknown>
+  readonly #source: Source | undefined
+  readonly #origins = new Map<string, string>()
+
+  constructor(source: Source | undefined) {
+    this.#source = source
+    this.input = structuredClone(source?.input ?? {})
+  }
+
+  has(segments: readonly string[]): boolean {
+    return this.#get(segments) !== undefined
+  }
+
+  #get(segments: readonly string[]): unknown {
+    return segments.reduce<unknown>(
+      (node, key) => (isObject(node) && Object.hasOwn(node, key) ? node[key] : undefined),
+      this.input,
+    )
+  }
+
+  set(segments: readonly string[], value: unknown, origin: string): void {
+    let node = this.input
+    for (const key of segments.slice(0, -1)) {
+      const inner = node[key]
+      // A section of the wrong type is a problem of the file; the schema reports it, so it stays as it is.
+      if (inner !== undefined && !isObject(inner)) return
+      node[key] = inner ?? {}
+      node = node[key] as Record<string, unknown>
+    }
+    node[segments.at(-1)!] = value
+    this.#origins.set(segments.join('.'), origin)
+  }
+
+  /** Takes away what the schema refused, so that the rest can still be looked at. */
+  remove(path: readonly PropertyKey[]): void {
+    const parent = this.#get(path.slice(0, -1).map(String))
+    const last = path.at(-1)
+    if (Array.isArray(parent)) this.remove(path.slice(0, -1))
+    else if (isObject(parent) && last !== undefined) delete parent[String(last)]
+  }
+
+  originOf(segments: readonly PropertyKey[]): string {
+    for (let length = segments.length; length > 0; length--) {
+      const origin = this.#origins.get(segments.slice(0, length).join('.'))
+      if (origin !== undefined) return origin
+    }
+    return this.#source !== undefined && this.has(segments.map(String)) ? this.#source.file : 'default'
+  }
+
+  /** The origin, with the line where it is in a file. */
+  whereOf(segments: readonly PropertyKey[]): string {
+    const origin = this.originOf(segments)
+    const source = this.#source
+    if (origin !== 'default' && origin !== source?.file) return origin
+    if (source === undefined) return 'default'
+    const line = source.json.lineOf(source.pathOf(segments))
+    return line === undefined ? source.file : `${source.file}:${line}`
+  }
+
+  /** The path as the reader of the file knows it. */
+  nameOf(segments: readonly PropertyKey[]): string {
+    const source = this.#source
+    const path = source !== undefined && this.originOf(segments) === source.file ? source.pathOf(segments) : segments
+    return dotted(path)
+  }
+}
+
+function readEnvFile(path: string, files: ConfigFiles, problems: Problem[]): EnvFile | undefined {
+  const found = files.read(path)
+  if (found === undefined) return undefined
+  if ('problem' in found) {
+    problems.push({ where: '.env', path: '', says: `it ${found.problem}` })
+    return undefined
+  }
+  const parsed = parseEnvFile(found.text)
+  problems.push(...envFileProblems(parsed, found.mode))
+  return parsed
+}
+
+function readSource(project: string, files: ConfigFiles, problems: Problem[], warnings: string[]): Source | undefined {
+  const own = readJson(project, configFileName, files, problems)
+  const foreign = readJson(project, dynemcpFileName, files, problems)
+  if (own !== undefined && foreign !== undefined) {
+    problems.push({
+      where: dynemcpFileName,
+      path: '',
+      says: `it stands beside ${configFileName}, and only one may be in force`,
+      fix: 'Remove one of the two',
+    })
+  }
+  if (own !== undefined) return { file: configFileName, input: own.input, json: own.json, pathOf: (path) => path }
+  if (foreign === undefined) return undefined
+  const mapped = mapDynemcp(foreign.input)
+  const whereOf = (path: readonly PropertyKey[]): string => `${dynemcpFileName}:${foreign.json.lineOf(path) ?? 1}`
+  for (const { path, says, fix } of mapped.problems) {
+    problems.push({ where: whereOf(path), path: dotted(path), says, ...(fix === undefined ? {} : { fix }) })
+  }
+  for (const { path, says } of mapped.warnings) warnings.push(`${whereOf(path)}: ${dotted(path)}: ${says}`)
+  return {
+    file: dynemcpFileName,
+    input: mapped.input as Record<string, unknown>,
+    json: foreign.json,
+    pathOf(path) {
+      for (let length = path.length; length > 0; length--) {
+        const from = mapped.from.get(path.slice(0, length).join('.'))
+        if (from !== undefined) return from
+      }
+      return path
+    },
+  }
+}
+
+function readJson(
+  project: string,
+  name: string,
+  files: ConfigFiles,
+  problems: Problem[],
+): { input: Record<string, unknown>; json: JsonSource } | undefined {
+  const found = files.read(join(project, name))
+  if (found === undefined) return undefined
+  if ('problem' in found) {
+    problems.push({ where: name, path: '', says: `it ${found.problem}` })
+    return undefined
+  }
+  if ((found.mode & 0o002) !== 0) {
+    problems.push({ where: name, path: '', says: 'every user can change it', fix: `Run chmod o-w ${name}` })
+  }
+  const json = parseJsonSource(found.text)
+  for (const { line, path, says } of json.problems)
+    problems.push({ where: `${name}:${line}`, path: dotted(path), says })
+  if (json.value === undefined) return { input: {}, json }
+  if (!isObject(json.value)) {
+    problems.push({ where: `${name}:1`, path: '', says: 'it is not a JSON object' })
+    return { input: {}, json }
+  }
+  for (const path of secretsIn(json.value, [])) {
+    problems.push({
+      where: `${name}:${json.lineOf(path) ?? 1}`,
+      path: dotted(path),
+      says: 'holds a secret; a configuration file is shown to people',
+      fix: 'Withdraw it, put a new one in .env (mode 600), and refer to it as env:NAME',
+    })
+  }
+  return { input: json.value, json }
+}
+
+function* secretsIn(value: unknown, path: readonly PropertyKey[]): Generator<readonly PropertyKey[]> {
+  if (typeof value === 'string') {
+    if (looksLikeSecret(value)) yield path
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, inner] of Object.entries(value)) yield* secretsIn(inner, [...path, key])
+  }
+}
+
+function applyEnvironment(draft: Draft, environment: Environment, problems: Problem[]): void {
+  for (const [name, path] of secretNames) {
+    const variable = environment.get(name)
+    const segments = path.split('.')
+    if (variable !== undefined && !draft.has(segments)) draft.set(segments, `env:${name}`, variable.origin)
+  }
+  for (const [name, path] of plainNames) {
+    const variable = environment.get(name)
+    if (variable === undefined) continue
+    const setting = settings.find((one) => one.path === path)!
+    const value = parseVariable(setting, variable.value)
+    if (value === undefined) problems.push({ where: variable.origin, path, says: `takes ${setting.takes}` })
+    else draft.set(setting.segments, value, variable.origin)
+  }
+  const { set, problems: found } = readEnvironment(environment, referencedNames(draft.input, environment))
+  problems.push(...found)
+  for (const { setting, value, origin } of set) draft.set(setting.segments, value, origin)
+}
+
+/** Variables that a reference names may have any name, MERLON_ ones included. */
+function referencedNames(input: Record<string, unknown>, environment: Environment): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const { segments, secret, environment: name } of settings) {
+    if (!secret) continue
+    const given = segments.reduce<unknown>((node, key) => (isObject(node) ? node[key] : undefined), input)
+    for (const text of [given, name === undefined ? undefined : environment.get(name)?.value]) {
+      if (typeof text === 'string' && text.startsWith('env:')) names.add(text.slice('env:'.length))
+    }
+  }
+  return names
+}
+
+/** The settings, with what the schema refused left at its default and named in `unsound`. */
+function parseDraft(draft: Draft, problems: Problem[]): { config: Config; unsound: readonly string[] } | undefined {
+  const unsound: string[] = []
+  // Taking a section away can uncover nothing new, so a few rounds are enough; the bound is for the day it is not.
+  for (let round = 0; round < 4; round++) {
+    const parsed = configSchema.safeParse(draft.input)
+    if (parsed.success) return { config: parsed.data, unsound }
+    const seen = new Set<string>()
+    const refused: (readonly PropertyKey[])[] = []
+    for (const { path, says, fix } of parsed.error.issues.flatMap((issue) => [...saidOf(issue)])) {
+      const name = dotted(path)
+      if (seen.has(name)) continue
+      seen.add(name)
+      refused.push(path)
+      unsound.push(name)
+      const at = { where: draft.whereOf(path), path: draft.nameOf(path) }
+      // A secret that stands in the file has been reported already, with more to the point.
+      if (problems.some((known) => known.where === at.where && known.path === at.path)) continue
+      problems.push({ ...at, says, ...(fix === undefined ? {} : { fix }) })
+    }
+    for (const path of refused) draft.remove(path)
+  }
+  return undefined
+}
+
+function readSecrets(
+  {
+    config,
+    draft,
+    environment,
+    project,
+    files,
+  }: { config: Config; draft: Draft; environment: Environment; project: string; files: ConfigFiles },
+  problems: Problem[],
+): Secrets {
+  const texts = new Map<SecretPath, string>()
+  const references = new Map<SecretPath, string>()
+  for (const path of secretPaths) {
+    const reference = referenceAt(config, path)
+    if (reference === undefined) continue
+    references.set(path, reference)
+    const at = { where: draft.whereOf(path.split('.')), path: draft.nameOf(path.split('.')) }
+    const resolved = resolveSecret(reference, { project, environment, files })
+    if ('says' in resolved) {
+      problems.push({ ...at, ...resolved })
+      continue
+    }
+    const problem = secretProblem(path, resolved.text)
+    if (problem === undefined) texts.set(path, resolved.text)
+    else problems.push({ ...at, says: `${reference} ${problem.says}`, fix: problem.fix })
+  }
+  const root = texts.get('secrets.rootKey')
+  if (root !== undefined && root === texts.get('secrets.apiKeyPepper')) {
+    problems.push({
+      where: draft.whereOf(['secrets', 'apiKeyPepper']),
+      path: 'secrets.apiKeyPepper',
+      says: 'is the root key too; one secret serves one purpose',
+      fix: 'Run `merlon generate-keys --secrets` for good ones',
+    })
+  }
+  const jwt = environment.get('JWT_SECRET')
+  if (jwt !== undefined && isPlaceholder(jwt.value)) {
+    problems.push({ where: jwt.origin, path: '', says: 'is a placeholder or a published sample', fix: 'Remove it' })
+  }
+  const env: Record<string, string> = Object.create(null)
+  for (const [name, { value }] of environment) env[name] = value
+  return new Secrets(texts, references, Object.freeze(env))
+}
+
+function referenceAt(config: Config, path: SecretPath): string | undefined {
+  switch (path) {
+    case 'secrets.rootKey':
+      return config.secrets.rootKey
+    case 'secrets.apiKeyPepper':
+      return config.secrets.apiKeyPepper
+    case 'store.databaseUrl':
+      return config.store.databaseUrl
+  }
+}
+
+function originsOf(draft: Draft): ReadonlyMap<string, string> {
+  return new Map(settings.map(({ path, segments }) => [path, draft.originOf(segments)]))
+}
+
+/** Whether one path is the other, or lies within it. */
+function overlap(left: string, right: string): boolean {
+  return left === right || left.startsWith(`${right}.`) || right.startsWith(`${left}.`)
+}
+
+function dotted(path: readonly PropertyKey[]): string {
+  return path.map(String).join('.')
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const inner of Object.values(value)) deepFreeze(inner)
+  }
+  return value
+}

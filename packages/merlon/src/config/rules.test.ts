@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest'
+import { isLoopback, rules } from './rules.ts'
+import { type ConfigInput, configSchema } from './schema.ts'
+
+/** Each rule by its promise: what earns the finding, and the nearest thing that does not. */
+const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] = [
+  [
+    'Beyond loopback it is served only behind a named TLS-terminating proxy.',
+    { server: { host: '0.0.0.0' } },
+    { server: { host: '0.0.0.0', trustedProxies: ['10.0.0.0/8'] } },
+  ],
+  [
+    'On loopback the Host check cannot be skipped.',
+    { server: { host: '127.0.0.1', dangerouslySkipHostCheck: true } },
+    { server: { host: '10.1.2.3', trustedProxies: ['10.0.0.0/8'], dangerouslySkipHostCheck: true } },
+  ],
+  [
+    'On loopback the Origin check cannot be skipped.',
+    { server: { host: 'localhost' }, cors: { dangerouslySkipOriginCheck: true } },
+    { server: { host: '::', trustedProxies: ['10.0.0.0/8'] }, cors: { dangerouslySkipOriginCheck: true } },
+  ],
+  [
+    'A skipped Host check is said at every start.',
+    { server: { host: '0.0.0.0', trustedProxies: ['10.0.0.0/8'], dangerouslySkipHostCheck: true } },
+    { server: { host: '0.0.0.0', trustedProxies: ['10.0.0.0/8'] } },
+  ],
+  [
+    'A skipped Origin check is said at every start.',
+    { server: { host: '0.0.0.0', trustedProxies: ['10.0.0.0/8'] }, cors: { dangerouslySkipOriginCheck: true } },
+    { server: { host: '0.0.0.0', trustedProxies: ['10.0.0.0/8'] } },
+  ],
+  [
+    'The endpoint, the health path and /ready are three different paths.',
+    { server: { endpoint: '/health' } },
+    { server: { endpoint: '/health' }, health: { path: '/alive' } },
+  ],
+  [
+    'The endpoint, the health path and /ready are three different paths.',
+    { health: { path: '/ready' } },
+    { health: { path: '/ready2' } },
+  ],
+  [
+    'A key that names no lifetime lives no longer than any key may.',
+    { authentication: { keyLifetimeDays: 31, keyLifetimeDaysMax: 30 } },
+    { authentication: { keyLifetimeDays: 30, keyLifetimeDaysMax: 30 } },
+  ],
+  [
+    'A role names scopes that exist.',
+    { roles: { operator: ['admin'], user: ['files:write'] } },
+    { scopes: ['files:write'], roles: { operator: ['admin'], user: ['files:write'] } },
+  ],
+  ['The role of the first key exists.', { roles: { user: ['read'] } }, { roles: { operator: [] } }],
+  [
+    'Session ids and event ids travel in headers of their own.',
+    { session: { headerName: 'authorization' } },
+    { session: { headerName: 'X-Session' } },
+  ],
+  [
+    'Session ids and event ids travel in headers of their own.',
+    { session: { headerName: 'last-event-id' } },
+    { session: { headerName: 'Mcp-Session-Id' } },
+  ],
+  [
+    'Keys do not travel in clear without a word.',
+    { server: { publicUrl: 'http://mcp.example' } },
+    { server: { publicUrl: 'http://[::1]:4000' } },
+  ],
+  [
+    'An empty list denies, and says so.',
+    { server: { allowedHosts: [] } },
+    { server: { allowedHosts: ['mcp.example'] } },
+  ],
+  ['A server without a limit says so.', { rateLimit: { enabled: false } }, { rateLimit: { callsMax: 100_000 } }],
+]
+
+describe.each(table)('%s', (promise, bad, good) => {
+  const rule = rules.find((one) => one.promise === promise)!
+
+  test('is found where it is broken', () => {
+    expect(rule.check(configSchema.parse(bad))).not.toEqual([])
+  })
+
+  test('is silent where it is kept', () => {
+    expect(rule.check(configSchema.parse(good))).toEqual([])
+  })
+})
+
+test('every rule has its pair here', () => {
+  expect(rules.map(({ promise }) => promise).filter((promise) => !table.some(([named]) => named === promise))).toEqual(
+    [],
+  )
+})
+
+test('the defaults break no rule', () => {
+  expect(rules.flatMap((rule) => rule.check(configSchema.parse({})))).toEqual([])
+})
+
+test.each([
+  ['127.0.0.1', true],
+  ['127.8.8.8', true],
+  ['::1', true],
+  ['localhost', true],
+  ['0.0.0.0', false],
+  ['::', false],
+  ['10.0.0.1', false],
+  ['::ffff:127.0.0.1', false],
+  ['127.0.0.1.example', false],
+])('%s is loopback: %j', (host, loopback) => {
+  expect(isLoopback(host)).toBe(loopback)
+})

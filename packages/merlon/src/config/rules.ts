@@ -1,0 +1,236 @@
+import { isIPv4 } from 'node:net'
+import { adminScope } from '../policy/scopes.ts'
+import { nearest } from './near.ts'
+import type { Config } from './schema.ts'
+
+/** What one rule finds. `paths` are the settings it looked at, the one to mend first. */
+export interface Finding {
+  readonly paths: readonly [string, ...string[]]
+  readonly says: string
+  readonly fix: string
+}
+
+export interface Rule {
+  /** The promise, as a sentence. */
+  readonly promise: string
+  readonly source: string
+  /** Whether a finding stops the start or is only said. */
+  readonly severity: 'error' | 'warning'
+  check(config: Config): readonly Finding[]
+}
+
+export const builtInScopes: readonly string[] = ['read', 'write', adminScope]
+
+/** Headers that already mean something; a session id or an event id may not travel in them. */
+const takenHeaders: ReadonlySet<string> = new Set(
+  [
+    'Accept',
+    'Authorization',
+    'Connection',
+    'Content-Encoding',
+    'Content-Length',
+    'Content-Type',
+    'Cookie',
+    'Forwarded',
+    'Host',
+    'MCP-Protocol-Version',
+    'Mcp-Method',
+    'Mcp-Name',
+    'Origin',
+    'Set-Cookie',
+    'Transfer-Encoding',
+    'Upgrade',
+    'WWW-Authenticate',
+    'X-API-Key',
+    'X-Forwarded-For',
+  ].map((name) => name.toLowerCase()),
+)
+
+/** Whether a socket on this address can be reached from this machine alone. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+}
+
+const none: readonly Finding[] = []
+const when = (found: boolean, finding: Finding): readonly Finding[] => (found ? [finding] : none)
+
+/** The rules that look at more than one setting. */
+export const rules: readonly Rule[] = [
+  {
+    promise: 'Beyond loopback it is served only behind a named TLS-terminating proxy.',
+    source: 'TR-01',
+    severity: 'error',
+    check: ({ server }) =>
+      when(!isLoopback(server.host) && server.trustedProxies.length === 0, {
+        paths: ['server.host', 'server.trustedProxies'],
+        says: 'listens beyond loopback without TLS',
+        fix: 'Name the TLS-terminating proxy in server.trustedProxies, or listen on 127.0.0.1',
+      }),
+  },
+  {
+    promise: 'On loopback the Host check cannot be skipped.',
+    source: 'OH-04',
+    severity: 'error',
+    check: ({ server }) =>
+      when(server.dangerouslySkipHostCheck && isLoopback(server.host), {
+        paths: ['server.dangerouslySkipHostCheck', 'server.host'],
+        says: 'is refused on loopback, where a web page could reach the server by DNS rebinding',
+        fix: 'Remove it, and name further hosts in server.allowedHosts',
+      }),
+  },
+  {
+    promise: 'On loopback the Origin check cannot be skipped.',
+    source: 'OH-04',
+    severity: 'error',
+    check: ({ server, cors }) =>
+      when(cors.dangerouslySkipOriginCheck && isLoopback(server.host), {
+        paths: ['cors.dangerouslySkipOriginCheck', 'server.host'],
+        says: 'is refused on loopback, where any web page could call the server',
+        fix: 'Remove it, and name the pages in cors.allowedOrigins',
+      }),
+  },
+  {
+    promise: 'A skipped Host check is said at every start.',
+    source: 'OH-04',
+    severity: 'warning',
+    check: ({ server }) =>
+      when(server.dangerouslySkipHostCheck && !isLoopback(server.host), {
+        paths: ['server.dangerouslySkipHostCheck', 'server.host'],
+        says: 'every Host header is served',
+        fix: 'Name the hosts in server.allowedHosts instead',
+      }),
+  },
+  {
+    promise: 'A skipped Origin check is said at every start.',
+    source: 'OH-04',
+    severity: 'warning',
+    check: ({ server, cors }) =>
+      when(cors.dangerouslySkipOriginCheck && !isLoopback(server.host), {
+        paths: ['cors.dangerouslySkipOriginCheck', 'server.host'],
+        says: 'every Origin is served',
+        fix: 'Name the pages in cors.allowedOrigins instead',
+      }),
+  },
+  {
+    promise: 'The endpoint, the health path and /ready are three different paths.',
+    source: 'TR-09',
+    severity: 'error',
+    check: ({ server, health }) => [
+      ...when(server.endpoint === health.path, {
+        paths: ['server.endpoint', 'health.path'],
+        says: 'is the health path too, which needs no credential',
+        fix: 'Give them different paths',
+      }),
+      ...when(server.endpoint === '/ready', {
+        paths: ['server.endpoint'],
+        says: 'is the path of readiness',
+        fix: 'Choose another path, such as /mcp',
+      }),
+      ...when(health.path === '/ready', {
+        paths: ['health.path'],
+        says: 'is the path of readiness',
+        fix: 'Choose another path, such as /health',
+      }),
+    ],
+  },
+  {
+    promise: 'A key that names no lifetime lives no longer than any key may.',
+    source: 'AK-04',
+    severity: 'error',
+    check: ({ authentication }) =>
+      when(authentication.keyLifetimeDays > authentication.keyLifetimeDaysMax, {
+        paths: ['authentication.keyLifetimeDays', 'authentication.keyLifetimeDaysMax'],
+        says: 'is longer than authentication.keyLifetimeDaysMax',
+        fix: 'Lower it, or raise the other',
+      }),
+  },
+  {
+    promise: 'A role names scopes that exist.',
+    source: 'AU-01',
+    severity: 'error',
+    check: ({ roles, scopes }) => {
+      const known = new Set([...builtInScopes, ...scopes])
+      return Object.entries(roles).flatMap(([role, named]) =>
+        named.flatMap((scope) => {
+          const near = nearest(scope, known)
+          const hint = near === undefined ? '' : `Did you mean ${near}? Otherwise `
+          return when(!known.has(scope), {
+            paths: [`roles.${role}`, 'scopes'],
+            says: 'names a scope that does not exist',
+            fix: `${hint}${hint === '' ? 'D' : 'd'}eclare it in scopes`,
+          })
+        }),
+      )
+    },
+  },
+  {
+    promise: 'The role of the first key exists.',
+    source: 'A3',
+    severity: 'error',
+    check: ({ roles }) =>
+      when(!Object.hasOwn(roles, 'operator'), {
+        paths: ['roles'],
+        says: 'lacks the role operator, to which the first key belongs',
+        fix: 'Add it; an empty list of scopes denies it everything',
+      }),
+  },
+  {
+    promise: 'Session ids and event ids travel in headers of their own.',
+    source: 'TR-06',
+    severity: 'error',
+    check: ({ session, resumability }) => [
+      ...(
+        [
+          ['session.headerName', session.headerName],
+          ['resumability.headerName', resumability.headerName],
+        ] as const
+      ).flatMap(([path, name]) =>
+        when(takenHeaders.has(name.toLowerCase()), {
+          paths: [path],
+          says: 'is a header that already has a meaning',
+          fix: 'Leave it out for the name of the protocol',
+        }),
+      ),
+      ...when(session.headerName.toLowerCase() === resumability.headerName.toLowerCase(), {
+        paths: ['session.headerName', 'resumability.headerName'],
+        says: 'is the header of resumability too',
+        fix: 'Give them different names',
+      }),
+    ],
+  },
+  {
+    promise: 'Keys do not travel in clear without a word.',
+    source: 'TR-01',
+    severity: 'warning',
+    check: ({ server }) => {
+      const host = /^http:\/\/(\[[^\]]+\]|[^:/]+)/.exec(server.publicUrl ?? '')?.[1]
+      return when(host !== undefined && !isLoopback(host.replace(/^\[|\]$/g, '')), {
+        paths: ['server.publicUrl'],
+        says: 'clients send their keys in clear',
+        fix: 'Use https',
+      })
+    },
+  },
+  {
+    promise: 'An empty list denies, and says so.',
+    source: 'SC-06',
+    severity: 'warning',
+    check: ({ server }) =>
+      when(server.allowedHosts?.length === 0 && !server.dangerouslySkipHostCheck, {
+        paths: ['server.allowedHosts', 'server.dangerouslySkipHostCheck'],
+        says: 'is empty, so every request is refused',
+        fix: 'Leave it out for its default',
+      }),
+  },
+  {
+    promise: 'A server without a limit says so.',
+    source: 'RL-01',
+    severity: 'warning',
+    check: ({ rateLimit }) =>
+      when(!rateLimit.enabled, {
+        paths: ['rateLimit.enabled'],
+        says: 'calls are not limited',
+        fix: 'Raise rateLimit.callsMax instead',
+      }),
+  },
+]

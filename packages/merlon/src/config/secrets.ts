@@ -1,0 +1,107 @@
+import { resolve } from 'node:path'
+import { inspect } from 'node:util'
+import type { Environment } from './environment.ts'
+import { type ConfigFiles, openToOthers } from './files.ts'
+import { databaseUrlProblem, parseKeyMaterial } from './secret-value.ts'
+
+/** The settings whose value is a reference to a secret. */
+export const secretPaths = ['secrets.rootKey', 'secrets.apiKeyPepper', 'store.databaseUrl'] as const
+export type SecretPath = (typeof secretPaths)[number]
+
+/** What a reference leads to, or a sentence that says why it leads nowhere and does not quote it. */
+export type Resolved = { readonly text: string } | { readonly says: string; readonly fix: string }
+
+/**
+ * The secrets that the configuration refers to, read once at the start. Printed, inspected or turned to JSON it shows
+ * the references alone.
+ */
+export class Secrets {
+  readonly #texts: ReadonlyMap<SecretPath, string>
+  readonly #references: ReadonlyMap<SecretPath, string>
+  readonly #env: Readonly<Record<string, string>>
+
+  constructor(
+    texts: ReadonlyMap<SecretPath, string>,
+    references: ReadonlyMap<SecretPath, string>,
+    env: Readonly<Record<string, string>>,
+  ) {
+    this.#texts = texts
+    this.#references = references
+    this.#env = env
+    Object.freeze(this)
+  }
+
+  /** 32 bytes that wrap every other key. Absent: root.key in the data folder. */
+  get rootKey(): Buffer | undefined {
+    return this.#key('secrets.rootKey')
+  }
+
+  /** 32 bytes that key the digests of API keys. Absent: derived from the root key. */
+  get apiKeyPepper(): Buffer | undefined {
+    return this.#key('secrets.apiKeyPepper')
+  }
+
+  /** The address of the PostgreSQL database, password included. Absent: the embedded database. */
+  get databaseUrl(): string | undefined {
+    return this.#texts.get('store.databaseUrl')
+  }
+
+  /** The environment of the process with `.env` beneath it: what `env:NAME` is looked up in. No prototype. */
+  get env(): Readonly<Record<string, string>> {
+    return this.#env
+  }
+
+  /** Names of environment variables that hold a secret, so that a started server can forget them. */
+  get names(): readonly string[] {
+    return [...this.#references.values()].flatMap((text) => (text.startsWith('env:') ? [text.slice(4)] : []))
+  }
+
+  toJSON(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#references)
+  }
+
+  [inspect.custom](): string {
+    return `Secrets ${inspect(this.toJSON())}`
+  }
+
+  #key(path: SecretPath): Buffer | undefined {
+    const text = this.#texts.get(path)
+    if (text === undefined) return undefined
+    const material = parseKeyMaterial(text)
+    if (!material.ok) throw new Error(`${path} ${material.says}`)
+    return material.bytes
+  }
+}
+
+/** Follows `env:NAME` or `file:/path`. A relative path begins at the project folder. */
+export function resolveSecret(
+  reference: string,
+  { project, environment, files }: { project: string; environment: Environment; files: ConfigFiles },
+): Resolved {
+  const rest = reference.slice(reference.indexOf(':') + 1)
+  if (reference.startsWith('env:')) {
+    const text = environment.get(rest)?.value
+    if (text === undefined) {
+      return { says: `${reference} is not set`, fix: 'Set it in .env or in the environment, or leave the setting out' }
+    }
+    return { text }
+  }
+  const found = files.read(resolve(project, rest))
+  if (found === undefined) return { says: `${reference} does not exist`, fix: 'Check the path' }
+  if ('problem' in found)
+    return { says: `${reference} ${found.problem}`, fix: 'Name a text file that holds the secret' }
+  if (openToOthers(found.mode)) {
+    return { says: `${reference} can be read or changed by other users`, fix: 'Run chmod 600 on it' }
+  }
+  return { text: found.text.replace(/\r?\n$/, '') }
+}
+
+/** What is wrong with the secret itself, or nothing. */
+export function secretProblem(path: SecretPath, text: string): { says: string; fix: string } | undefined {
+  if (path === 'store.databaseUrl') {
+    const says = databaseUrlProblem(text)
+    return says === undefined ? undefined : { says, fix: 'Give an address such as postgres://merlon@db.example/merlon' }
+  }
+  const material = parseKeyMaterial(text)
+  return material.ok ? undefined : material
+}
