@@ -1,3 +1,4 @@
+import { nearest } from './near.ts'
 import { builtInScopes } from './rules.ts'
 import type { ConfigInput } from './schema.ts'
 
@@ -141,7 +142,8 @@ class Mapping implements Mapped {
       const off = sectionsOff.get(key)
       if (row !== undefined) this.#apply(row, key, inner, value)
       else if (off !== undefined && value === false) this.#apply(rows.get(off)!, off, inner, value)
-      else if (!sections.has(key)) this.problems.push({ path: inner, says: 'there is no such key', fix: 'Remove it' })
+      else if (!sections.has(key))
+        this.problems.push({ path: inner, says: 'there is no such key', fix: meant(path, name) })
       else if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
         this.walk(value as Record<string, unknown>, inner)
       } else this.problems.push({ path: inner, says: 'takes an object' })
@@ -272,6 +274,15 @@ class Mapping implements Mapped {
       })
     }
   }
+}
+
+function meant(path: readonly string[], name: string): string {
+  const prefix = path.length === 0 ? '' : `${path.join('.')}.`
+  const siblings = [...rows.keys()].flatMap((key) =>
+    key.startsWith(prefix) ? [key.slice(prefix.length).split('.')[0]!] : [],
+  )
+  const near = nearest(name, siblings)
+  return near === undefined ? 'Remove it' : `Did you mean ${prefix}${near}?`
 }
 
 function sameLimit(left: RateLimit, right: RateLimit): boolean {
