@@ -1,0 +1,50 @@
+import type { CompiledQuery, Kysely } from 'kysely'
+import { Fault } from '../../errors.ts'
+import { type Engine, migrate } from './migrations.ts'
+import { openPostgres } from './postgres.ts'
+import { openSqlite } from './sqlite.ts'
+import type { Tables } from './tables.ts'
+
+/** Where the tables are: a file of our own, or a PostgreSQL database. */
+export type SqlTarget =
+  /** `waitMs` is how long a change waits for another writer of the file. Default 5,000. */
+  | { readonly file: string; readonly waitMs?: number }
+  /** The URL itself, with its password; it is not logged and appears in no error. */
+  | { readonly databaseUrl: string }
+
+export interface SqlDatabase {
+  readonly engine: Engine
+  readonly db: Kysely<Tables>
+  /** Makes a query ready to be run often with other parameters. On SQLite it reads past the writer's queue. */
+  ready<Row>(query: CompiledQuery<Row>): (...parameters: string[]) => Row[] | Promise<Row[]>
+  close(): Promise<void>
+}
+
+/**
+ * Opens the database and brings its tables up to date. `Fault('store.unavailable')` when it cannot be reached; an `Error`
+ * that says what to do where its files are open to others or it comes from a newer version, whose rows we cannot read.
+ */
+export async function openDatabase(target: SqlTarget): Promise<SqlDatabase> {
+  const database = 'file' in target ? openSqlite(target.file, target.waitMs) : openPostgres(target.databaseUrl)
+  try {
+    const newer = await reaching(() => migrate(database.db, database.engine))
+    if (newer.length > 0) {
+      throw new Error(
+        `the database was made by a newer Merlon (${newer.join(', ')}); start that one, or restore a backup`,
+      )
+    }
+  } catch (error) {
+    await database.close().catch(() => undefined)
+    throw error
+  }
+  return database
+}
+
+/** Runs an act on the database. Whatever the engine throws means that we could not find out, never that it is not there. */
+export async function reaching<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (cause) {
+    throw cause instanceof Fault ? cause : new Fault('store.unavailable', { cause })
+  }
+}

@@ -1,0 +1,55 @@
+import { type Kysely, sql } from 'kysely'
+import { identityTables } from './migrations/0001-identity.ts'
+import type { Tables } from './tables.ts'
+
+export type Engine = 'sqlite' | 'postgres'
+
+/** The words in which the engines differ. */
+export interface Words {
+  /** Text that is compared byte by byte, so that pages have one order on every engine. */
+  readonly text: string
+  readonly integer: string
+  readonly bytes: string
+  /** Follows the closing bracket of a table. */
+  readonly end: string
+}
+
+const words: Readonly<Record<Engine, Words>> = {
+  sqlite: { text: 'text', integer: 'integer', bytes: 'blob', end: ' strict' },
+  postgres: { text: 'text collate "C"', integer: 'bigint', bytes: 'bytea', end: '' },
+}
+
+export interface Migration {
+  readonly name: string
+  readonly statements: (words: Words) => readonly string[]
+}
+
+/** Never edit one that has been released; add the next. */
+const migrations: readonly Migration[] = [identityTables]
+
+/** Any number that no other program is likely to lock in the same database. */
+const lock = 0x6d65_726c
+
+/**
+ * Brings the tables up to date, in one transaction under a lock, so that several processes may start at once. Where a newer
+ * version has been here, nothing is done, and the names of its migrations are the answer.
+ */
+export async function migrate(db: Kysely<Tables>, engine: Engine): Promise<readonly string[]> {
+  return db.transaction().execute(async (act) => {
+    if (engine === 'postgres') await sql`select pg_advisory_xact_lock(${lock})`.execute(act)
+    const run = (text: string) => sql.raw(text).execute(act)
+    const { text, integer, end } = words[engine]
+    await run(
+      `create table if not exists merlon_migrations (name ${text} primary key, applied_at ${integer} not null)${end}`,
+    )
+    const { rows } = await sql<{ name: string }>`select name from merlon_migrations`.execute(act)
+    const applied = new Set(rows.map((row) => row.name))
+    const missing = migrations.filter((migration) => !applied.delete(migration.name))
+    if (applied.size > 0) return [...applied]
+    for (const migration of missing) {
+      for (const statement of migration.statements(words[engine])) await run(statement)
+      await sql`insert into merlon_migrations (name, applied_at) values (${migration.name}, ${Date.now()})`.execute(act)
+    }
+    return []
+  })
+}
