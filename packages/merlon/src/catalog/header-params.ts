@@ -46,7 +46,7 @@ export function headerParams(schema: JsonSchema): readonly HeaderParam[] {
 
 /** `properties, a, properties, b` as `a, b`; `undefined` for the root and where anything else lies on the way. */
 function propertyPath(keys: readonly string[]): string[] | undefined {
-  if (keys.length === 0 || keys.length % 2 !== 0) return undefined
+  if (keys.length === 0) return undefined
   const path: string[] = []
   for (let i = 0; i < keys.length; i += 2) {
     if (keys[i] !== 'properties') return undefined
