@@ -104,10 +104,10 @@ describe('what is refused', () => {
       refusal(given({ 'merlon.config.json': text }, { MERLON_LOG_LEVEL: 'loud', MERLON_SERVER_PROT: '1' })),
     ).toEqual([
       'env:MERLON_SERVER_PROT: there is no such setting. Did you mean MERLON_SERVER_PORT?',
-      'merlon.config.json:3: server.port: takes whole number, 0 to 65535',
+      'merlon.config.json:3: server.port: takes a whole number, 0 to 65535',
       'merlon.config.json:4: server.endpont: there is no such setting. Did you mean server.endpoint?',
       'merlon.config.json:6: roles.user.0: takes a scope such as read or files:write',
-      'merlon.config.json:7: limits.pageSize: takes whole number, 1 to 1000',
+      'merlon.config.json:7: limits.pageSize: takes a whole number, 1 to 1000',
       'env:MERLON_LOG_LEVEL: log.level: takes one of trace, debug, info, warn, error, silent',
       'merlon.config.json:8: authentication.keyLifetimeDays: is longer than authentication.keyLifetimeDaysMax. Lower it, or raise the other',
     ])

@@ -6,7 +6,7 @@ export interface Setting {
   readonly path: string
   readonly segments: readonly string[]
   readonly kind: 'text' | 'number' | 'yes-no' | 'list' | 'map'
-  /** What it takes, in words: `whole number, 0 to 65535`. */
+  /** What it takes, in words: `a whole number, 0 to 65535`. */
   readonly takes: string
   /** `undefined` where the schema has none. */
   readonly fallback: unknown
@@ -80,17 +80,17 @@ function kindOf(node: Node): Setting['kind'] {
 }
 
 function takes(node: Node): string {
-  if (node.secret === true) return 'reference, env:NAME or file:/path'
+  if (node.secret === true) return 'a reference, env:NAME or file:/path'
   if (node.enum !== undefined) return `one of ${node.enum.join(', ')}`
   switch (kindOf(node)) {
     case 'number':
-      return `whole number${range(node)}`
+      return `a whole number${range(node)}`
     case 'yes-no':
       return 'true or false'
     case 'list':
-      return node.items?.enum === undefined ? 'list of texts' : `list of ${node.items.enum.join(', ')}`
+      return node.items?.enum === undefined ? 'a list of texts' : `a list of ${node.items.enum.join(', ')}`
     case 'map':
-      return 'object of lists'
+      return 'an object of lists'
     case 'text':
       return 'text'
   }
