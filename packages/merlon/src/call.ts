@@ -62,8 +62,33 @@ export type LogLevel = (typeof logLevels)[number]
 
 /** Something the catalog announces to clients that asked to be told. */
 export type Change =
-  | { readonly kind: 'tools' | 'prompts' | 'resources' }
+  | {
+      readonly kind: 'tools' | 'prompts' | 'resources'
+      /** Whom it concerns; absent: everybody. What a principal cannot see is no change to it. */
+      readonly seenBy?: (principal: Principal) => boolean
+    }
   | { readonly kind: 'resource'; readonly uri: string }
 
 /** Secrets and randomness, so that a test can pass its own. */
 export type RandomBytes = (size: number) => Buffer
+
+/** The way back to the client of one HTTP request: one JSON answer, or a stream of events that ends with the answer. */
+export interface Reply {
+  /** Whether the client has left or the answer is complete: nothing can be sent any more. */
+  readonly gone: boolean
+  readonly streaming: boolean
+  /** Adds a header to the answer. Has no effect once it has begun. */
+  header(name: string, value: string): void
+  /** Begins a stream. Does nothing where one has begun. */
+  openStream(): void
+  /** Sends one message on the stream, beginning it where needed. `id` names it for a later resume. */
+  event(message: string, id?: string): void
+  /** Sends an event without a message: only its id, and how long to wait before a resume. */
+  prime(id: string, retryMs: number): void
+  /** Ends with this message: as the last event of the stream, or as the JSON body with this status. */
+  answer(message: string, status: number, id?: string): void
+  /** Ends without a message: with this status (202) where nothing was streamed. */
+  finish(status?: number): void
+  /** Calls back once when the client has left or the answer is complete. */
+  onGone(listener: () => void): void
+}

@@ -247,7 +247,7 @@ export const errors = {
     fix: 'Call a method that the server declares.',
   },
   'params.invalid': {
-    http: 400,
+    http: 200,
     rpc: -32602,
     code: 'INVALID_PARAMS',
     blame: 'caller',
@@ -256,7 +256,7 @@ export const errors = {
     fix: 'Send the parameters that the method asks for.',
   },
   'arguments.invalid': {
-    http: 400,
+    http: 200,
     rpc: -32602,
     code: 'INVALID_ARGUMENTS',
     blame: 'caller',
@@ -265,7 +265,7 @@ export const errors = {
     fix: 'Send arguments that fit the schema in tools/list.',
   },
   'tool.unknown': {
-    http: 400,
+    http: 200,
     rpc: -32602,
     code: 'UNKNOWN_TOOL',
     blame: 'caller',
@@ -274,7 +274,7 @@ export const errors = {
     fix: 'Call a tool that tools/list shows.',
   },
   'prompt.unknown': {
-    http: 400,
+    http: 200,
     rpc: -32602,
     code: 'UNKNOWN_PROMPT',
     blame: 'caller',
@@ -283,7 +283,7 @@ export const errors = {
     fix: 'Get a prompt that prompts/list shows.',
   },
   'resource.unknown': {
-    http: 400,
+    http: 200,
     rpc: -32602,
     code: 'UNKNOWN_RESOURCE',
     blame: 'caller',
@@ -292,7 +292,7 @@ export const errors = {
     fix: 'Read a resource that resources/list or a template shows.',
   },
   'cursor.invalid': {
-    http: 400,
+    http: 200,
     rpc: -32602,
     code: 'INVALID_CURSOR',
     blame: 'caller',
@@ -301,7 +301,7 @@ export const errors = {
     fix: 'List again without a cursor.',
   },
   'state.invalid': {
-    http: 400,
+    http: 200,
     rpc: -32602,
     code: 'INVALID_REQUEST_STATE',
     blame: 'caller',
@@ -310,7 +310,7 @@ export const errors = {
     fix: 'Start the request again without requestState.',
   },
   'input.invalid': {
-    http: 400,
+    http: 200,
     rpc: -32602,
     code: 'INVALID_INPUT_RESPONSE',
     blame: 'caller',
@@ -433,7 +433,7 @@ export const errors = {
     fix: 'Answer the request that the server sent.',
   },
   'client.refused': {
-    http: 400,
+    http: 200,
     rpc: 40002,
     code: 'CLIENT_REFUSED',
     blame: 'caller',

@@ -13,3 +13,4 @@ export {
   type ToolDefinition,
   ToolError,
 } from './catalog/define.ts'
+export { type Authenticator, accept, defineAuthenticator, reject, type Subject } from './identity/authenticator.ts'

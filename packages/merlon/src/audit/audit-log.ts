@@ -1,0 +1,91 @@
+import type { Instant } from '../call.ts'
+
+/** What a record says happened. `jq` selects on these names. */
+export interface AuditEntry {
+  readonly type:
+    | 'auth'
+    | 'access'
+    | 'tool_access'
+    | 'rate_limit'
+    | 'session_violation'
+    | 'session'
+    | 'edge'
+    | 'key'
+    | 'server'
+  readonly success: boolean
+  readonly level: 'info' | 'warn' | 'error'
+  readonly requestId?: string | undefined
+  readonly ip?: string | undefined
+  /** The public id of the credential. */
+  readonly clientId?: string | undefined
+  readonly principal?: string | undefined
+  readonly tenant?: string | undefined
+  readonly method?: string | undefined
+  readonly tool?: string | undefined
+  readonly target?: string | undefined
+  readonly scope?: string | undefined
+  /** The code of the refusal, from the error table. */
+  readonly code?: string | undefined
+  /** What the caller is not told: which check refused. Never client text. */
+  readonly reason?: string | undefined
+  readonly outcome?: string | undefined
+  readonly durationMs?: number | undefined
+}
+
+/** Where decisions are recorded. */
+export interface AuditLog {
+  /**
+   * Takes the record of one decision; it is written within `flushMs`. Throws `audit.unavailable` while records cannot be
+   * written or too many wait: a call that cannot be recorded is not made.
+   */
+  append(entry: AuditEntry): void
+  /** The same for a line that is a JSON object's members already, without braces and timestamp. The path of a call uses it. */
+  appendLine(members: string): void
+  /** Records a change and answers when it is on the disk. Rejects where that failed. */
+  commit(entry: AuditEntry): Promise<void>
+  /** Throws `audit.unavailable` unless records can be taken now. */
+  check(): void
+  close(): Promise<void>
+}
+
+const fieldLengthMax = 512
+
+/**
+ * A value as JSON text that is safe on one line of a terminal: control, escape and bidirectional characters are written
+ * as `\\u….`, and a long text is cut.
+ */
+export function auditText(value: string): string {
+  const cut = value.length > fieldLengthMax ? `${value.slice(0, fieldLengthMax)}…` : value
+  return JSON.stringify(cut).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, escaped)
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+/** The members of a record, in a fixed order; what is undefined is left out. */
+export function encodeEntry(entry: AuditEntry): string {
+  let line = `"level":"${entry.level}","type":"${entry.type}","success":${entry.success}`
+  for (const [name, value] of Object.entries(entry)) {
+    if (value === undefined || name === 'level' || name === 'type' || name === 'success') continue
+    line += `,"${name}":${typeof value === 'string' ? auditText(value) : JSON.stringify(value)}`
+  }
+  return line
+}
+
+/** One line of the log. */
+export function encodeLine(members: string, at: Instant): string {
+  return `{"timestamp":"${stamp(at)}",${members}}\n`
+}
+
+let stampedAt: Instant = Number.NaN
+let stamped = ''
+
+/** The time in UTC with milliseconds. Many records share a millisecond, so the last one is remembered. */
+function stamp(at: Instant): string {
+  if (at !== stampedAt) {
+    stampedAt = at
+    stamped = new Date(at).toISOString()
+  }
+  return stamped
+}

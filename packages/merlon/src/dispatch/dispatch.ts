@@ -1,0 +1,98 @@
+import type { Awaitable, Reply } from '../call.ts'
+import { Fault, faultOf } from '../errors.ts'
+import type { Handlers } from './handlers.ts'
+import { DirectLine, type Line } from './line.ts'
+import type { LiveSession } from './live-session.ts'
+import { announcement } from './methods/subscriptions.ts'
+import type { Admitted, Ready } from './ready.ts'
+import type { Services } from './services.ts'
+import { SessionLine } from './session-line.ts'
+import { Turn } from './turn.ts'
+
+/** Told once for each message that was answered or taken: with the fault it ended with, if any. */
+export type Recorder = (call: Admitted, fault: Fault | undefined, outcome: string) => void
+
+/** Answers a message that passed every guard. */
+export type Dispatch = (call: Admitted, reply: Reply) => Awaitable<void>
+
+export function createDispatch(services: Services, handlers: Handlers, record: Recorder): Dispatch {
+  services.changes.listen((change) => {
+    for (const live of services.live.all()) {
+      const concerned =
+        change.kind === 'resource' ? live.session.subscriptions?.has(change.uri) : change.seenBy?.(live.principal)
+      if (concerned !== false && (concerned === true || change.kind !== 'resource')) {
+        live.standalone?.send(announcement(change, undefined))
+      }
+    }
+  })
+
+  const over = (turn: Turn, fault: Fault | undefined, outcome: string) => {
+    services.running.remove(turn)
+    const { session, message } = turn.call
+    if (session !== undefined) {
+      const live = services.live.find(session.id)
+      live?.finish(message.id)
+      if (live !== undefined) services.live.release(live)
+    }
+    if (fault?.code === 'internal') {
+      services.log.error({ requestId: turn.call.requestId, method: message.method, err: fault.cause }, 'a call failed')
+    }
+    record(turn.call, fault, outcome)
+  }
+
+  const answer = (call: Ready, reply: Reply): Awaitable<void> => {
+    const { envelope, message, session, principal } = call
+    const handler = (envelope.revision.stateful ? handlers.stateful : handlers.stateless).get(message.method)
+    if (handler === undefined) throw new Fault('method.unknown')
+    const live = session === undefined ? undefined : services.live.of(session, principal)
+    const turn = new Turn(services, call, lineFor(call, reply, live), over)
+    live?.begin(message.id, turn)
+    let result: Awaitable<string | undefined>
+    try {
+      result = handler.run(turn)
+    } catch (thrown) {
+      turn.fail(faultOf(thrown))
+      return
+    }
+    if (typeof result === 'string') {
+      turn.complete(result)
+      return
+    }
+    if (turn.done) return
+    services.running.add(turn)
+    turn.line.onGone(() => turn.cancel(new Fault('call.cancelled', { reason: 'left' })))
+    if (result === undefined) return
+    return result.then(
+      (later) => {
+        if (later !== undefined) turn.complete(later)
+      },
+      (thrown) => turn.fail(faultOf(thrown)),
+    )
+  }
+
+  const lineFor = (call: Ready, reply: Reply, live: LiveSession | undefined): Line => {
+    const { responseMode } = services
+    const { revision } = call.envelope
+    return live === undefined
+      ? new DirectLine(
+          reply,
+          call.message.method === 'subscriptions/listen' ? 'stream' : responseMode,
+          revision,
+          call.requestId,
+        )
+      : new SessionLine(reply, responseMode, revision, call.requestId, live, services.live)
+  }
+
+  return (call, reply) => {
+    const { message, session, principal } = call
+    if (message.kind === 'request') return answer(call as Ready, reply)
+    const live = session === undefined ? undefined : services.live.of(session, principal)
+    if (live !== undefined) {
+      if (message.kind === 'response') live.answer(message)
+      else if (message.method === 'notifications/cancelled') live.cancel(message.params['requestId'])
+      services.live.release(live)
+    }
+    record(call, undefined, 'accepted')
+    reply.finish()
+  }
+}

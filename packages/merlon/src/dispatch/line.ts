@@ -1,0 +1,85 @@
+import type { Params, Reply, RequestId } from '../call.ts'
+import type { Fault } from '../errors.ts'
+import { encodeError, encodeResult } from '../wire/json-rpc.ts'
+import type { Revision } from '../wire/revision.ts'
+
+/** Whether an answer streams when there is something to stream, never, or always. */
+export type ResponseMode = 'auto' | 'json' | 'stream'
+
+/** The line to the client while one request is answered. */
+export interface Line {
+  /** Sends a notification before the answer, if the form of the answer has room for one. */
+  notify(message: string): void
+  result(id: RequestId, result: string): void
+  error(id: RequestId, fault: Fault): void
+  /** Ends without an answer. */
+  silence(): void
+  /** Lets go of the response stream; the client resumes it after `retryMs`. */
+  release(retryMs: number): void
+  onGone(listener: () => void): void
+  /** Adds a header to an answer that has not begun. */
+  header(name: string, value: string): void
+  /** Asks the client something while it waits; undefined where this revision does not ask that way. */
+  readonly ask: ((method: string, params: Params, signal: AbortSignal) => Promise<Params>) | undefined
+}
+
+/** What a fault looks like inside an answer. */
+export function faultBody(fault: Fault, revision: Revision, requestId: string) {
+  const { code } = fault.spec
+  const data = fault.code === 'internal' ? { code, requestId } : { code, ...fault.detail.data }
+  return { code: revision.rpcCode(fault), message: fault.sentence, data }
+}
+
+/** A fault after dispatch travels inside a 200; only a capability that the client should have declared is its status too. */
+export function faultStatus(fault: Fault, revision: Revision): number {
+  return fault.code === 'capability.missing' ? revision.status(fault) : 200
+}
+
+/** The line of the stateless revision: it ends with its request, and leaving it cancels the call. */
+export class DirectLine implements Line {
+  readonly ask = undefined
+  private readonly reply: Reply
+  private readonly mode: ResponseMode
+  private readonly revision: Revision
+  private readonly requestId: string
+
+  constructor(reply: Reply, mode: ResponseMode, revision: Revision, requestId: string) {
+    this.reply = reply
+    this.mode = mode
+    this.revision = revision
+    this.requestId = requestId
+    if (mode === 'stream') reply.openStream()
+  }
+
+  notify(message: string): void {
+    if (this.mode !== 'json') this.reply.event(message)
+  }
+
+  result(id: RequestId, result: string): void {
+    this.reply.answer(encodeResult(id, result), 200)
+  }
+
+  error(id: RequestId, fault: Fault): void {
+    this.reply.answer(
+      encodeError(id, faultBody(fault, this.revision, this.requestId)),
+      faultStatus(fault, this.revision),
+    )
+  }
+
+  silence(): void {
+    this.reply.openStream()
+    this.reply.finish()
+  }
+
+  release(): void {
+    // This revision has no resumption: the stream stays until the answer.
+  }
+
+  onGone(listener: () => void): void {
+    this.reply.onGone(listener)
+  }
+
+  header(name: string, value: string): void {
+    this.reply.header(name, value)
+  }
+}

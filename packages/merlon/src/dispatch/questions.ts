@@ -1,0 +1,164 @@
+import { hash } from 'node:crypto'
+import type { Awaitable, Params } from '../call.ts'
+import { Fault } from '../errors.ts'
+import { isObject } from '../wire/json.ts'
+import { canonicalJson } from './canonical-json.ts'
+import type { Ready } from './ready.ts'
+import type { Turn } from './turn.ts'
+
+/** How long an unanswered question can still be answered (2026-07-28). */
+const stateLifetimeMs = 15 * 60_000
+
+/** The methods whose answer may be a question (2026-07-28, Multi Round-Trip Requests, "Supported Requests"). */
+const mayAsk: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read'])
+
+/** How a handler asks the client, whatever the revision. */
+export interface Questions {
+  /** Asks, and answers with the client's result; its shape is the asker's to check. */
+  ask(key: string, method: string, params: Params): Promise<Params>
+  /** Does the work once for the whole call. */
+  once(key: string, work: () => Awaitable<unknown>): Promise<unknown>
+}
+
+export function questionsOf(turn: Turn): Questions {
+  const { ask } = turn.line
+  if (ask !== undefined) return new OpenQuestions(turn, ask)
+  if (!mayAsk.has(turn.call.message.method)) return notHere
+  return new RoundTrips(turn)
+}
+
+const notHere: Questions = {
+  ask: () => Promise.reject(new Error('only a tool, a prompt or a resource can ask the client')),
+  once: async (_key, work) => work(),
+}
+
+/** Asks on the open stream and waits. */
+class OpenQuestions implements Questions {
+  private readonly memory = new Map<string, Promise<unknown>>()
+  private readonly turn: Turn
+  private readonly send: NonNullable<Turn['line']['ask']>
+
+  constructor(turn: Turn, send: NonNullable<Turn['line']['ask']>) {
+    this.turn = turn
+    this.send = send
+  }
+
+  ask(_key: string, method: string, params: Params): Promise<Params> {
+    return this.send(method, params, this.turn.signal)
+  }
+
+  once(key: string, work: () => Awaitable<unknown>): Promise<unknown> {
+    const known = this.memory.get(key)
+    if (known !== undefined) return known
+    const result = Promise.resolve().then(work)
+    this.memory.set(key, result)
+    return result
+  }
+}
+
+interface State {
+  readonly expiresAt: number
+  readonly answers: Record<string, Params>
+  readonly done: Record<string, unknown>
+}
+
+/** Thrown into a handler whose call ends because its question has gone to the client. It runs again with the answer. */
+export const interrupted = new Fault('call.cancelled', { reason: 'question' })
+
+/**
+ * Asks by ending the call: the questions go out as the result, with what is known so far sealed in `requestState`; the
+ * client sends the request again with the answers, and the handler runs from its start. The state opens only for the same
+ * principal, method and parameters, for a quarter of an hour.
+ */
+class RoundTrips implements Questions {
+  private readonly turn: Turn
+  private readonly answers: Map<string, Params>
+  private readonly done: Map<string, unknown>
+  private readonly open = new Map<string, { method: string; params: Params }>()
+  private scheduled = false
+
+  constructor(turn: Turn) {
+    this.turn = turn
+    const { inputResponses, requestState } = turn.call.message.params
+    const state = readState(turn, requestState)
+    this.answers = new Map(Object.entries(state?.answers ?? {}))
+    this.done = new Map(Object.entries(state?.done ?? {}))
+    for (const [key, answer] of readResponses(inputResponses)) this.answers.set(key, answer)
+  }
+
+  ask(key: string, method: string, params: Params): Promise<Params> {
+    const answer = this.answers.get(key)
+    if (answer !== undefined) return Promise.resolve(answer)
+    if (this.open.has(key)) return Promise.reject(new Error(`two questions of one call have the key ${key}`))
+    this.open.set(key, { method, params })
+    const question = new Promise<never>((_resolve, reject) => {
+      // Whatever else the handler asks before it waits travels with this question.
+      if (!this.scheduled) {
+        this.scheduled = true
+        setImmediate(() => this.sendQuestions())
+      }
+      this.rejections.push(reject)
+    })
+    question.catch(() => undefined)
+    return question
+  }
+
+  async once(key: string, work: () => Awaitable<unknown>): Promise<unknown> {
+    if (this.done.has(key)) return this.done.get(key)
+    const result = await work()
+    this.done.set(key, result ?? null)
+    return result
+  }
+
+  private readonly rejections: ((reason: Fault) => void)[] = []
+
+  private sendQuestions(): void {
+    const { turn } = this
+    const { services, call } = turn
+    const state: State = {
+      expiresAt: services.clock() + stateLifetimeMs,
+      answers: Object.fromEntries(this.answers),
+      done: Object.fromEntries(this.done),
+    }
+    const sealed = services.sealer.requestState.seal(JSON.stringify(state), boundTo(call))
+    const meta = call.envelope.revision.result('')
+    const result = `{"inputRequests":${JSON.stringify(Object.fromEntries(this.open))},"requestState":${JSON.stringify(sealed)},${meta.slice(1).replace('"resultType":"complete"', '"resultType":"input_required"')}`
+    turn.complete(result, 'input_required')
+    turn.abandon(interrupted)
+    for (const reject of this.rejections) reject(interrupted)
+  }
+}
+
+/** Looks at what a retry brings, before the handler runs: a state that does not open is refused, asked for or not. */
+export function checkRetry(turn: Turn): void {
+  const { inputResponses, requestState } = turn.call.message.params
+  if (inputResponses !== undefined) readResponses(inputResponses)
+  if (requestState !== undefined) readState(turn, requestState)
+}
+
+function readResponses(given: unknown): [string, Params][] {
+  if (given === undefined) return []
+  if (!isObject(given)) throw new Fault('params.invalid', { says: 'inputResponses is not an object' })
+  return Object.entries(given).map(([key, answer]) => {
+    if (!isObject(answer)) throw new Fault('input.invalid', { data: { key } })
+    return [key, answer]
+  })
+}
+
+function readState(turn: Turn, given: unknown): State | undefined {
+  if (given === undefined) return undefined
+  if (typeof given !== 'string') throw new Fault('state.invalid', { reason: 'type' })
+  const plain = turn.services.sealer.requestState.open(given, boundTo(turn.call))
+  if (plain === undefined) throw new Fault('state.invalid', { reason: 'seal' })
+  const state = JSON.parse(plain) as State
+  if (state.expiresAt <= turn.services.clock()) throw new Fault('state.invalid', { reason: 'expired' })
+  return state
+}
+
+/** What a state belongs to: principal, tenant, method and the parameters without those that a retry adds. */
+function boundTo({ principal, message }: Ready): string {
+  const { _meta, inputResponses, requestState, ...rest } = message.params
+  return ['request-state', principal.binding, message.method, hash('sha256', canonicalJson(rest), 'base64url')].join(
+    '\n',
+  )
+}

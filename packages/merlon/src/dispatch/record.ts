@@ -1,0 +1,66 @@
+import { type AuditEntry, type AuditLog, auditText } from '../audit/audit-log.ts'
+import type { Clock, Principal } from '../call.ts'
+import type { Fault } from '../errors.ts'
+import type { Recorder } from './dispatch.ts'
+
+const whoOf = new WeakMap<Principal, string>()
+
+/** The members that say who; a principal is shared between calls, and so is its text. */
+function who(principal: Principal): string {
+  let text = whoOf.get(principal)
+  if (text === undefined) {
+    const { credential, id, tenant } = principal
+    text = `"clientId":${auditText(credential)},"principal":${auditText(id)},"tenant":${auditText(tenant)}`
+    whoOf.set(principal, text)
+  }
+  return text
+}
+
+/** Writes the record of an admitted call. The path of a call ends here, so the line is put together by hand. */
+export function recorder(audit: AuditLog, clock: Clock, auditKinds: ReadonlyMap<string, string>): Recorder {
+  return ({ message, principal, target, requestId, address, startedAt }, fault, outcome) => {
+    const method = message.kind === 'response' ? 'response' : message.method
+    const type = auditKinds.get(method) ?? 'access'
+    let line = `"level":"info","type":"${type}","success":true,${who(principal)},"ip":${auditText(address)},"requestId":"${requestId}","method":${auditText(method)}`
+    if (target?.name !== undefined) line += `,"${type === 'tool_access' ? 'tool' : 'target'}":${auditText(target.name)}`
+    if (target !== undefined && target.requirement !== 'authenticated') line += `,"scope":"${target.requirement.scope}"`
+    if (fault !== undefined) line += `,"code":"${fault.spec.code}"`
+    audit.appendLine(`${line},"outcome":"${outcome}","durationMs":${clock() - startedAt}`)
+  }
+}
+
+/** What is known of a call that a guard refused. */
+export interface RefusedCall {
+  readonly requestId: string | undefined
+  readonly address: string | undefined
+  readonly principal: Principal | undefined
+  readonly method: string | undefined
+  readonly target: string | undefined
+}
+
+/** The record of a refusal. Its type says which kind of guard it was. */
+export function refusalEntry(call: RefusedCall, fault: Fault): AuditEntry {
+  return {
+    type: refusalType(call, fault),
+    success: false,
+    level: fault.spec.blame === 'server' ? 'error' : 'warn',
+    requestId: call.requestId,
+    ip: call.address,
+    clientId: call.principal?.credential,
+    principal: call.principal?.id,
+    tenant: call.principal?.tenant,
+    method: call.method,
+    [call.method === 'tools/call' ? 'tool' : 'target']: call.target,
+    scope: fault.detail.scope,
+    code: fault.spec.code,
+    reason: fault.detail.reason,
+  }
+}
+
+function refusalType(call: RefusedCall, fault: Fault): AuditEntry['type'] {
+  if (fault.code.startsWith('credential.')) return 'auth'
+  if (fault.code === 'rate.exceeded') return 'rate_limit'
+  if (fault.code.startsWith('session.') || fault.code === 'stream.taken') return 'session_violation'
+  if (call.principal === undefined) return 'edge'
+  return call.method === 'tools/call' ? 'tool_access' : 'access'
+}

@@ -1,0 +1,68 @@
+import type { Principal, Reply } from '../call.ts'
+import { Fault } from '../errors.ts'
+import { decodeEventId } from '../history/event-id.ts'
+import type { Session } from '../session/session-store.ts'
+import type { Running } from './running.ts'
+import type { Services } from './services.ts'
+import type { SessionStream } from './session-stream.ts'
+
+/** A GET or DELETE of a session that passed its guards. */
+export interface SessionCall {
+  readonly principal: Principal
+  readonly session: Session
+}
+
+/** The event that the client has last; undefined for a new stream. */
+export type LastEventId = string | undefined
+
+/**
+ * GET: opens the session's own stream, or goes on with the stream that the last event belongs to: first what the client
+ * missed, then what comes. A stream has one reader; a second is refused and the first not touched.
+ */
+export async function openSessionStream(
+  services: Services,
+  { session, principal }: SessionCall,
+  lastEventId: LastEventId,
+  reply: Reply,
+): Promise<void> {
+  const live = services.live.of(session, principal)
+  if (lastEventId === undefined || live.canResume === undefined) {
+    const stream = live.openStandalone()
+    if (stream.taken) throw new Fault('stream.taken')
+    keepOpen(services, principal, stream, reply)
+    const revision = services.revisions.stateful.get(session.version)
+    if (revision?.primesStreams) stream.prime()
+    return
+  }
+  const { history, key } = live.canResume
+  const place = decodeEventId(key, session.id, lastEventId)
+  if (place === undefined) throw new Fault('session.unknown', { reason: 'event-id' })
+  const stream = live.findStream(place.stream)
+  if (stream?.taken) throw new Fault('stream.taken')
+  const missed = await history.after(session.id, place.stream, place.seq, services.clock())
+  if (missed === undefined) throw new Fault('session.unknown', { reason: 'history-lost' })
+  if (stream?.taken) throw new Fault('stream.taken')
+  reply.openStream()
+  for (const event of missed) if (event.message !== '') reply.event(event.message, live.eventId(event))
+  if (stream === undefined) reply.finish()
+  else keepOpen(services, principal, stream, reply)
+}
+
+function keepOpen(services: Services, principal: Principal, stream: SessionStream, reply: Reply): void {
+  const open: Running = {
+    credential: principal.credential,
+    credentialEndsAt: principal.expiresAt,
+    deadline: Number.POSITIVE_INFINITY,
+    withdraw: () => reply.finish(),
+  }
+  services.running.addStream(open, services.streamsPerPrincipalMax)
+  stream.attach(reply)
+  reply.onGone(() => services.running.remove(open))
+}
+
+/** DELETE: ends the session for good. */
+export async function endSession(services: Services, { session, principal }: SessionCall): Promise<void> {
+  const ended = await services.sessions?.end(session.id, principal.binding, services.clock())
+  if (ended !== true) throw new Fault('session.unknown', { reason: 'session' })
+  services.live.end([session.id])
+}

@@ -1,0 +1,99 @@
+import type { Params, Reply, RequestId } from '../call.ts'
+import { Fault } from '../errors.ts'
+import { encodeError, encodeResult } from '../wire/json-rpc.ts'
+import type { Revision } from '../wire/revision.ts'
+import { faultBody, type Line, type ResponseMode } from './line.ts'
+import type { LiveSession } from './live-session.ts'
+import type { LiveSessions } from './live-sessions.ts'
+import type { SessionStream } from './session-stream.ts'
+
+/**
+ * The line of the stateful revisions. A stream begins with the first thing there is to stream; the call goes on when the
+ * client leaves, and the client may come back for the rest.
+ */
+export class SessionLine implements Line {
+  private stream: SessionStream | undefined
+  private readonly reply: Reply
+  private readonly mode: ResponseMode
+  private readonly revision: Revision
+  private readonly requestId: string
+  private readonly live: LiveSession
+  private readonly sessions: LiveSessions
+
+  constructor(
+    reply: Reply,
+    mode: ResponseMode,
+    revision: Revision,
+    requestId: string,
+    live: LiveSession,
+    sessions: LiveSessions,
+  ) {
+    this.reply = reply
+    this.mode = mode
+    this.revision = revision
+    this.requestId = requestId
+    this.live = live
+    this.sessions = sessions
+    if (mode === 'stream') this.open()
+  }
+
+  notify(message: string): void {
+    if (this.mode !== 'json') this.open().send(message)
+  }
+
+  result(id: RequestId, result: string): void {
+    this.end(encodeResult(id, result))
+  }
+
+  error(id: RequestId, fault: Fault): void {
+    this.end(encodeError(id, faultBody(fault, this.revision, this.requestId)))
+  }
+
+  silence(): void {
+    if (this.stream === undefined) this.reply.openStream()
+    this.stream?.close()
+    this.reply.finish()
+    this.drop()
+  }
+
+  release(retryMs: number): void {
+    if (this.live.canResume === undefined || this.mode === 'json') return
+    this.open().release(retryMs)
+  }
+
+  onGone(): void {
+    // Leaving does not cancel here: the call goes on, bounded by its time, and its answer can be fetched by a resume.
+  }
+
+  header(name: string, value: string): void {
+    this.reply.header(name, value)
+  }
+
+  readonly ask = (method: string, params: Params, signal: AbortSignal): Promise<Params> => {
+    const stream = this.mode === 'json' ? this.live.standalone : this.open()
+    if (stream === undefined)
+      return Promise.reject(new Fault('capability.missing', { says: 'no stream is open to ask on' }))
+    return this.live.ask(stream, method, params, signal)
+  }
+
+  private end(message: string): void {
+    if (this.stream === undefined) this.reply.answer(message, 200)
+    else this.stream.finish(message)
+    this.drop()
+  }
+
+  private drop(): void {
+    if (this.stream === undefined) return
+    this.live.dropStream(this.stream)
+    this.sessions.release(this.live)
+  }
+
+  private open(): SessionStream {
+    if (this.stream === undefined) {
+      this.stream = this.live.openStream()
+      this.stream.attach(this.reply)
+      if (this.revision.primesStreams) this.stream.prime()
+    }
+    return this.stream
+  }
+}

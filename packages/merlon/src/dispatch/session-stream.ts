@@ -1,0 +1,107 @@
+import type { KeyObject } from 'node:crypto'
+import type { Clock, Reply } from '../call.ts'
+import { encodeEventId } from '../history/event-id.ts'
+import type { HistoryStore } from '../history/history-store.ts'
+
+/** What makes streams resumable. */
+export interface Resumption {
+  readonly history: HistoryStore
+  readonly key: KeyObject
+  readonly clock: Clock
+}
+
+/** How long a client waits before it resumes a stream that broke. */
+export const resumeAfterMs = 1_000
+
+/**
+ * One stream of a session. Each message is kept before it is sent; a reader that is lost can be followed by another, who
+ * gets what the first did not. Without resumption a message without a reader is gone.
+ */
+export class SessionStream {
+  readonly session: string
+  readonly number: number
+  private reader: Reply | undefined
+  private readonly resumption: Resumption | undefined
+  private tail: Promise<void> | undefined
+
+  constructor(session: string, number: number, resumption: Resumption | undefined) {
+    this.session = session
+    this.number = number
+    this.resumption = resumption
+  }
+
+  /** Whether somebody is reading it now. */
+  get taken(): boolean {
+    return this.reader !== undefined && !this.reader.gone
+  }
+
+  attach(reply: Reply): void {
+    this.reader = reply
+    reply.openStream()
+  }
+
+  /** Sends the id that a resume would name if the stream broke before its first message. */
+  prime(): void {
+    this.keep('', (id) => {
+      if (id !== undefined) this.reader?.prime(id, resumeAfterMs)
+    })
+  }
+
+  send(message: string): void {
+    this.keep(message, (id) => this.reader?.event(message, id))
+  }
+
+  /** The last message; the stream ends with it. */
+  finish(message: string): void {
+    this.keep(message, (id) => this.reader?.answer(message, 200, id))
+  }
+
+  close(): void {
+    this.inOrder(() => this.reader?.finish())
+  }
+
+  /** Lets the reader go and asks it to come back. The stream itself goes on. */
+  release(retryMs: number): void {
+    this.keep('', (id) => {
+      if (id === undefined) return
+      this.reader?.prime(id, retryMs)
+      this.reader?.finish()
+      this.reader = undefined
+    })
+  }
+
+  /** Keeps first, sends after: what a client has seen is always in the history. */
+  private keep(message: string, send: (id: string | undefined) => void): void {
+    const { resumption } = this
+    if (resumption === undefined) {
+      this.inOrder(() => send(undefined))
+      return
+    }
+    const { history, key, clock } = resumption
+    const sendAs = (seq: number) => send(encodeEventId(key, this.session, this.number, seq))
+    if (this.tail === undefined) {
+      const seq = history.append(this.session, this.number, message, clock())
+      if (typeof seq === 'number') sendAs(seq)
+      else this.queue(seq.then(sendAs))
+    } else {
+      this.queue(this.tail.then(async () => sendAs(await history.append(this.session, this.number, message, clock()))))
+    }
+  }
+
+  private inOrder(work: () => void): void {
+    if (this.tail === undefined) work()
+    else this.queue(this.tail.then(work))
+  }
+
+  /** A message that could not be kept is not sent, and nothing after it: the reader is cut off and resumes. */
+  private queue(work: Promise<void>): void {
+    const tail = work.catch(() => {
+      this.reader?.finish()
+      this.reader = undefined
+    })
+    this.tail = tail
+    void tail.then(() => {
+      if (this.tail === tail) this.tail = undefined
+    })
+  }
+}

@@ -1,0 +1,29 @@
+import { Content } from '../catalog/content.ts'
+import type { Revision } from '../wire/revision.ts'
+
+/** The members of a tools/call result, without braces, from whatever the handler returned. */
+export function encodeToolResult(value: unknown, structured: boolean, revision: Revision): string {
+  if (typeof value === 'string') return textMember(value)
+  if (value instanceof Content) return encodeContent(value)
+  if (value === undefined) return '"content":[]'
+  const json = JSON.stringify(value)
+  if (json === undefined) throw new TypeError(`a tool returned a ${typeof value}, which is no JSON value`)
+  const member = textMember(json)
+  // Up to 2025-11-25 structured content is an object; what is none goes as text alone there.
+  return structured && (!revision.stateful || json.startsWith('{')) ? `${member},"structuredContent":${json}` : member
+}
+
+function encodeContent(value: Content): string {
+  let members = `"content":${JSON.stringify(value.content)}`
+  if (value.structured !== undefined) members += `,"structuredContent":${JSON.stringify(value.structured)}`
+  return value.isError ? `${members},"isError":true` : members
+}
+
+/** A result that tells the caller that the tool failed. */
+export function encodeToolFailure(sentence: string): string {
+  return `${textMember(sentence)},"isError":true`
+}
+
+function textMember(text: string): string {
+  return `"content":[{"type":"text","text":${JSON.stringify(text)}}]`
+}

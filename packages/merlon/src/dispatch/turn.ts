@@ -1,0 +1,106 @@
+import type { Fault } from '../errors.ts'
+import type { Line } from './line.ts'
+import type { Ready } from './ready.ts'
+import type { Running } from './running.ts'
+import type { Services } from './services.ts'
+
+/**
+ * One request being answered. It ends once: with a result, with a fault, or without a word when the caller cancelled;
+ * whatever comes after is ignored.
+ */
+export class Turn implements Running {
+  readonly services: Services
+  readonly call: Ready
+  readonly line: Line
+  deadline: number
+  private over = false
+  private lastResult: (() => string) | undefined = undefined
+  private overListener: (() => void) | undefined = undefined
+  private controller: AbortController | undefined = undefined
+  private readonly onOver: (turn: Turn, fault: Fault | undefined, outcome: string) => void
+
+  constructor(
+    services: Services,
+    call: Ready,
+    line: Line,
+    onOver: (turn: Turn, fault: Fault | undefined, outcome: string) => void,
+  ) {
+    this.services = services
+    this.call = call
+    this.line = line
+    this.deadline = call.startedAt + services.callTimeoutMs
+    this.onOver = onOver
+  }
+
+  get done(): boolean {
+    return this.over
+  }
+
+  get credential(): string {
+    return this.call.principal.credential
+  }
+
+  get credentialEndsAt(): number {
+    return this.call.principal.expiresAt
+  }
+
+  /** Made only when a handler asks for it. */
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController()
+      if (this.over) this.controller.abort()
+    }
+    return this.controller.signal
+  }
+
+  /** Ends with a result: the JSON text of it. */
+  complete(result: string, outcome = 'completed'): void {
+    if (this.over) return
+    this.end(undefined, outcome)
+    this.line.result(this.call.message.id, result)
+  }
+
+  /** Ends with an error. */
+  fail(fault: Fault): void {
+    if (this.over) return
+    this.end(fault, 'failed')
+    this.controller?.abort(fault)
+    this.line.error(this.call.message.id, fault)
+  }
+
+  /** Ends without an answer: the caller has cancelled, or has left. */
+  cancel(fault: Fault): void {
+    if (this.over) return
+    this.end(fault, 'cancelled')
+    this.controller?.abort(fault)
+    this.line.silence()
+  }
+
+  /** Aborts what a handler still does after the turn ended by itself, as when a question was sent in its place. */
+  abandon(reason: Fault): void {
+    this.controller?.abort(reason)
+  }
+
+  /** Keeps the answer open as a stream: no deadline, and a last message of its own where the server ends it. */
+  hold(lastResult: () => string): void {
+    this.deadline = Number.POSITIVE_INFINITY
+    this.lastResult = lastResult
+    this.services.running.addStream(this, this.services.streamsPerPrincipalMax)
+  }
+
+  /** Calls back when the turn is over. */
+  onceOver(listener: () => void): void {
+    this.overListener = listener
+  }
+
+  withdraw(fault: Fault): void {
+    if (this.lastResult !== undefined && fault.code === 'server.draining') this.complete(this.lastResult())
+    else this.fail(fault)
+  }
+
+  private end(fault: Fault | undefined, outcome: string): void {
+    this.over = true
+    this.onOver(this, fault, outcome)
+    this.overListener?.()
+  }
+}

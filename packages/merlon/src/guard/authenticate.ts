@@ -1,0 +1,44 @@
+import type { Principal } from '../call.ts'
+import { Fault } from '../errors.ts'
+import type { Verdict } from '../identity/verdict.ts'
+import type { Guard } from './chain.ts'
+import type { Arrival, Authenticated } from './gate.ts'
+import { addressBucket } from './proxy-ranges.ts'
+
+type Needs = Arrival & { readonly address: string; readonly requestId: string }
+
+const credentialLengthMax = 8_192
+
+/**
+ * Establishes who is calling, from `Authorization: Bearer` or `X-API-Key` and from nowhere else. Two credentials are
+ * refused; one that is unknown, expired, revoked or malformed gets one and the same answer. Failures are counted by
+ * address: beyond the limit guesses are answered 429, while a good credential from there still passes.
+ */
+export const authenticate: Guard<Needs, Authenticated> = (call) => {
+  const { gate, head } = call
+  const credential = credentialOf(head.headers)
+  if (credential === undefined) throw new Fault('credential.missing')
+  if (credential.length > credentialLengthMax) return admit(call, { ok: false, reason: 'length' })
+  const verdict = gate.verify(credential, call)
+  return verdict instanceof Promise ? verdict.then((later) => admit(call, later)) : admit(call, verdict)
+}
+
+function admit({ gate, address }: Needs, verdict: Verdict): { principal: Principal } {
+  if (verdict.ok) return { principal: verdict.principal }
+  const retryAfterMs = gate.failures.take(addressBucket(address), gate.clock())
+  if (retryAfterMs > 0) throw new Fault('rate.exceeded', { retryAfterMs, reason: 'failed-authentication' })
+  throw new Fault('credential.invalid', { reason: verdict.reason })
+}
+
+/** The one credential of a request. An empty one is a bad one, not a missing one. */
+function credentialOf(headers: Arrival['head']['headers']): string | undefined {
+  const { authorization } = headers
+  const apiKey = headers['x-api-key']
+  if (authorization === undefined) return typeof apiKey === 'string' || apiKey === undefined ? apiKey : ''
+  if (apiKey !== undefined) throw new Fault('credential.doubled')
+  const bearer =
+    authorization.length > 7 &&
+    authorization.charCodeAt(6) === 0x20 &&
+    authorization.slice(0, 6).toLowerCase() === 'bearer'
+  return bearer ? authorization.slice(7) : ''
+}

@@ -1,0 +1,10 @@
+import { Fault } from '../errors.ts'
+import { type Guard, proved } from './chain.ts'
+import type { Arrival } from './gate.ts'
+
+/** Refuses new work while the server is stopping or cannot keep up. Health is not behind this guard. */
+export const checkLoad: Guard<Arrival, object> = ({ gate }) => {
+  const why = gate.refusing()
+  if (why !== undefined) throw new Fault(why, { retryAfterMs: 1_000 })
+  return proved
+}

@@ -1,0 +1,60 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { AuditLog } from '../audit/audit-log.ts'
+import type { Awaitable, Clock, Message, Principal } from '../call.ts'
+import type { Verdict } from '../identity/verdict.ts'
+import type { RateLimiter } from '../limit/rate.ts'
+import type { Method } from '../method.ts'
+import type { SessionStore } from '../session/session-store.ts'
+import type { JsonBounds } from '../wire/json.ts'
+import type { Revision } from '../wire/revision.ts'
+import type { StatefulVersion } from '../wire/revision-2025-11-25.ts'
+import type { ProxyRanges } from './proxy-ranges.ts'
+
+/** What a request shows before any of it is believed. */
+export interface Head {
+  readonly verb: string
+  /** The request target as sent. */
+  readonly url: string
+  /** The target up to `?`: matched exactly, never normalised. */
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
+  readonly peerAddress: string
+  /** Reads the body, once, up to `bytesMax`. */
+  readBody(bytesMax: number): Promise<Buffer>
+}
+
+/** What guards decide with: made once at start, the same for every call. */
+export interface Gate {
+  readonly clock: Clock
+  readonly nextRequestId: () => string
+  /** Undefined only where the check is off by a setting named dangerously…. */
+  readonly hosts: ReadonlySet<string> | undefined
+  readonly origins: ReadonlySet<string> | undefined
+  readonly proxies: ProxyRanges
+  readonly verify: (credential: string, request: { address: string; requestId: string }) => Awaitable<Verdict>
+  readonly failures: RateLimiter
+  readonly calls: RateLimiter | undefined
+  readonly audit: AuditLog
+  /** Why no new call is taken now, if so. */
+  readonly refusing: () => 'server.draining' | 'capacity.exceeded' | undefined
+  readonly messageBytesMax: number
+  readonly bounds: JsonBounds
+  readonly stateless: Revision
+  readonly stateful: ReadonlyMap<string, Revision>
+  readonly statefulVersions: readonly StatefulVersion[]
+  readonly sessions: SessionStore | undefined
+  /** Lower-case. */
+  readonly sessionHeader: string
+  readonly clientTermination: boolean
+  readonly methods: { readonly stateless: ReadonlyMap<string, Method>; readonly stateful: ReadonlyMap<string, Method> }
+}
+
+/** What every chain begins with. */
+export interface Arrival {
+  readonly head: Head
+  readonly gate: Gate
+}
+
+export type Authenticated = { readonly principal: Principal }
+export type Decoded = { readonly message: Message }

@@ -1,0 +1,10 @@
+import { Fault } from '../errors.ts'
+import { type Guard, proved } from './chain.ts'
+import type { Arrival, Authenticated } from './gate.ts'
+
+/** Takes one call from the principal's bucket. */
+export const limitPrincipal: Guard<Arrival & Authenticated, object> = ({ gate, principal }) => {
+  const retryAfterMs = gate.calls?.take(principal.binding, gate.clock()) ?? 0
+  if (retryAfterMs > 0) throw new Fault('rate.exceeded', { retryAfterMs, reason: 'principal' })
+  return proved
+}

@@ -1,0 +1,63 @@
+import { BlockList, isIP } from 'node:net'
+
+/** The address ranges of the proxies in front, whose X-Forwarded-For is believed. */
+export class ProxyRanges {
+  private readonly list = new BlockList()
+  private readonly empty: boolean
+
+  /** Throws a RangeError naming a range that is none. */
+  constructor(ranges: readonly string[]) {
+    this.empty = ranges.length === 0
+    for (const range of ranges) {
+      const [address = '', bits = ''] = range.split('/')
+      const family = isIP(address)
+      const length = Number(bits)
+      if (family === 0 || bits === '' || length > (family === 4 ? 32 : 128))
+        throw new RangeError(`not an address range: ${range}`)
+      this.list.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6')
+    }
+  }
+
+  /**
+   * The client's address: the peer's, or behind a trusted proxy the right-most address of X-Forwarded-For that is not a
+   * trusted proxy itself. A list that does not parse leaves the last address that was believed.
+   */
+  clientAddress(peer: string, forwarded: string | undefined): string {
+    const direct = plain(peer)
+    if (this.empty || forwarded === undefined || !this.trusts(direct)) return direct
+    let believed = direct
+    for (const hop of forwarded.split(',').reverse()) {
+      const address = plain(hop.trim())
+      if (isIP(address) === 0) return believed
+      believed = address
+      if (!this.trusts(address)) return address
+    }
+    return believed
+  }
+
+  private trusts(address: string): boolean {
+    const family = isIP(address)
+    return family !== 0 && this.list.check(address, family === 4 ? 'ipv4' : 'ipv6')
+  }
+}
+
+/** An IPv4 address that came mapped into IPv6 is written as IPv4. */
+function plain(address: string): string {
+  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
+}
+
+/** The bucket of an address: an IPv6 client owns a /64, and is counted by it. */
+export function addressBucket(address: string): string {
+  if (!address.includes(':')) return address
+  const [head = '', tail] = address.split('%')[0]!.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  if (tail !== undefined) {
+    const rest = tail === '' ? 0 : tail.split(':').length
+    for (let missing = 8 - groups.length - rest; missing > 0; missing--) groups.push('0')
+    if (tail !== '') groups.push(...tail.split(':'))
+  }
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')
+}

@@ -1,0 +1,121 @@
+import type { Reply } from './call.ts'
+import type { Config } from './config/schema.ts'
+import type { Dispatch } from './dispatch/dispatch.ts'
+import type { Services } from './dispatch/services.ts'
+import { endSession, openSessionStream } from './dispatch/session-endpoints.ts'
+import { known, mcp, mcpEnd, mcpStream, open } from './guard/pipeline.ts'
+import { type Routes, type Verb, verb } from './transport/routes.ts'
+
+export interface RouteOptions {
+  readonly config: Config
+  readonly services: Services
+  readonly dispatch: Dispatch
+  /** The canonical address of the MCP endpoint. */
+  readonly resource: () => string
+  /** Whether calls are taken now. */
+  readonly ready: () => boolean
+}
+
+const preflightHeaders = [
+  'Authorization',
+  'Content-Type',
+  'X-API-Key',
+  'MCP-Protocol-Version',
+  'Mcp-Session-Id',
+  'Mcp-Method',
+  'Mcp-Name',
+  'Last-Event-ID',
+]
+
+/** Every path that is served, each method of it behind its own chain. Nothing else is. */
+export function routesFor(options: RouteOptions): Routes {
+  const { config, services, dispatch } = options
+  const { endpoint } = config.server
+  const { session, resumability, health } = config
+
+  const mcpVerbs = new Map<string, Verb>([['POST', verb('credential', mcp, dispatch)]])
+  if (session.enabled) {
+    const lastEventHeader = resumability.headerName.toLowerCase()
+    mcpVerbs.set(
+      'GET',
+      verb('credential', mcpStream, (call, reply) => {
+        const last = call.head.headers[lastEventHeader]
+        return openSessionStream(services, call, typeof last === 'string' ? last : undefined, reply)
+      }),
+    )
+    if (session.clientTermination) {
+      mcpVerbs.set(
+        'DELETE',
+        verb('credential', mcpEnd, async (call, reply) => {
+          await endSession(services, call)
+          reply.finish(204)
+        }),
+      )
+    }
+  }
+
+  const routes = new Map<string, ReadonlyMap<string, Verb>>([
+    [endpoint, withPreflight(mcpVerbs, config)],
+    [
+      '/ready',
+      readable(config, 'open', () => (options.ready() ? [200, { status: 'ready' }] : [503, { status: 'not ready' }])),
+    ],
+  ])
+  if (health.enabled) {
+    routes.set(
+      health.path,
+      readable(config, health.authentication ? 'credential' : 'open', () => [200, { status: 'ok' }]),
+    )
+  }
+  // RFC 9728 §3.1: the metadata of the resource, at the root and with the resource's path appended.
+  const metadata = readable(config, 'open', () => [
+    200,
+    {
+      resource: options.resource(),
+      bearer_methods_supported: ['header'],
+      scopes_supported: ['read', 'write', 'admin'],
+    },
+  ])
+  for (const suffix of new Set(['', endpoint === '/' ? '' : endpoint]))
+    routes.set(`/.well-known/oauth-protected-resource${suffix}`, metadata)
+  return routes
+}
+
+/** A small JSON document, to be read with GET or HEAD. */
+function readable(
+  config: Config,
+  policy: Verb['policy'],
+  answer: () => readonly [number, object],
+): ReadonlyMap<string, Verb> {
+  const handle = (_call: unknown, reply: Reply) => {
+    const [status, body] = answer()
+    reply.answer(JSON.stringify(body), status)
+  }
+  const read = policy === 'open' ? verb('open', open, handle) : verb('credential', known, handle)
+  return withPreflight(
+    new Map([
+      ['GET', read],
+      ['HEAD', read],
+    ]),
+    config,
+  )
+}
+
+/** Adds OPTIONS: what a page of an allowed origin may send (Fetch §3.2.2). It needs no credential and runs no handler. */
+function withPreflight(verbs: ReadonlyMap<string, Verb>, { cors }: Config): ReadonlyMap<string, Verb> {
+  const methods = [...verbs.keys()]
+    .filter((method) => (cors.allowedMethods as readonly string[]).includes(method))
+    .join(', ')
+  const allow = [...verbs.keys(), 'OPTIONS'].join(', ')
+  const headers = [...preflightHeaders, ...cors.allowedHeaders].join(', ')
+  const preflight = verb('open', open, ({ origin }, reply) => {
+    if (origin === undefined) reply.header('Allow', allow)
+    else {
+      reply.header('Access-Control-Allow-Methods', methods)
+      reply.header('Access-Control-Allow-Headers', headers)
+      reply.header('Access-Control-Max-Age', String(cors.maxAgeSeconds))
+    }
+    reply.finish(204)
+  })
+  return new Map([...verbs, ['OPTIONS', preflight]])
+}

@@ -1,0 +1,317 @@
+import type { AddressInfo } from 'node:net'
+import { isAbsolute, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Awaitable, Clock, RandomBytes } from './call.ts'
+import type { Catalog } from './catalog/catalog.ts'
+import { loadCatalog } from './catalog/load.ts'
+import { changedKinds, watchCatalog } from './catalog/watch.ts'
+import type { Config } from './config/schema.ts'
+import { Changes } from './dispatch/changes.ts'
+import { createDispatch } from './dispatch/dispatch.ts'
+import { handlersFor } from './dispatch/handlers.ts'
+import { LiveSessions } from './dispatch/live-sessions.ts'
+import { recorder, refusalEntry } from './dispatch/record.ts'
+import { AllRunning } from './dispatch/running.ts'
+import type { Log, Services } from './dispatch/services.ts'
+import { Fault } from './errors.ts'
+import type { Gate } from './guard/gate.ts'
+import { edge } from './guard/pipeline.ts'
+import { ProxyRanges } from './guard/proxy-ranges.ts'
+import type { HistoryStore } from './history/history-store.ts'
+import { type Authenticator, verdictOf } from './identity/authenticator.ts'
+import type { Verdict } from './identity/verdict.ts'
+import type { Installation } from './installation.ts'
+import { RateLimiter } from './limit/rate.ts'
+import { scopeSet } from './policy/scopes.ts'
+import { routesFor } from './routes.ts'
+import { openSealer } from './sealing/seal.ts'
+import type { SessionStore } from './session/session-store.ts'
+import { answerHeaders } from './transport/answer-headers.ts'
+import type { HttpCall } from './transport/http-call.ts'
+import { createHttpServer } from './transport/http-server.ts'
+import { OpenStreams } from './transport/open-streams.ts'
+import { type StatefulVersion, statefulRevision, statefulVersions } from './wire/revision-2025-11-25.ts'
+import { statelessRevision } from './wire/revision-2026-07-28.ts'
+
+export interface ServeOptions {
+  readonly project: string
+  readonly config: Config
+  readonly installation: Installation
+  /** Undefined where the stateful revisions are not served. */
+  readonly sessions: SessionStore | undefined
+  /** Undefined where streams cannot be resumed. */
+  readonly history: HistoryStore | undefined
+  readonly mode: 'start' | 'dev'
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: RandomBytes
+}
+
+export interface Serving {
+  /** The address of the MCP endpoint. */
+  readonly url: string
+  /** Takes no new calls, lets those under way finish, ends what is left, and stops listening. */
+  close(): Promise<void>
+}
+
+const tickMs = 500
+const drainGraceMs = 10_000
+
+/** Puts the parts together and listens. It knows ports, not adapters. */
+export async function serve(options: ServeOptions): Promise<Serving> {
+  const { config, installation, sessions, history, log, clock, random } = options
+  const { limits } = config
+  const folder = resolve(options.project, config.catalog.folder)
+  let catalog: Catalog = await loadCatalog(folder)
+  const authenticator = await loadAuthenticator(options.project, config.authentication.module)
+
+  const stateless = statelessRevision({ name: config.name, version: config.version })
+  const stateful = new Map(statefulVersions.map((version) => [version as string, statefulRevision(version)]))
+  const resumption = history && { history, key: installation.keys.eventId, clock }
+  const handlers = handlersFor(() => catalog)
+  const services: Services = {
+    clock,
+    random,
+    catalog: () => catalog,
+    server: { name: config.name, version: config.version, instructions: config.instructions },
+    revisions: { stateless, stateful },
+    responseMode: config.server.responseMode,
+    callTimeoutMs: limits.callTimeoutMs,
+    listTtlMs: config.catalog.ttlMs,
+    pageSize: limits.pageSize,
+    streamsPerPrincipalMax: limits.streamsPerPrincipalMax,
+    sealer: {
+      requestState: openSealer(installation.keys.requestState, random),
+      cursor: openSealer(installation.keys.cursor, random),
+    },
+    sessions,
+    sessionHeader: config.session.headerName,
+    sessionCaps: {
+      perPrincipal: config.session.perPrincipalMax,
+      perTenant: config.session.perTenantMax,
+      total: config.session.totalMax,
+    },
+    sessionDurationMs: config.session.durationMs,
+    live: new LiveSessions(resumption),
+    running: new AllRunning(),
+    changes: new Changes(),
+    log,
+  }
+
+  const auditKinds = new Map(
+    [...handlers.stateless, ...handlers.stateful].map(([name, handler]) => [name, handler.audit as string]),
+  )
+  const dispatch = createDispatch(services, handlers, recorder(installation.audit, clock, auditKinds))
+
+  const load = { draining: false, behind: false }
+  const hosts = config.server.dangerouslySkipHostCheck ? undefined : new Set<string>(config.server.allowedHosts)
+  const roles = new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)]))
+  const failures = new RateLimiter({ callsMax: config.rateLimit.failuresMax, windowMs: 60_000 })
+  const calls = config.rateLimit.enabled ? new RateLimiter(config.rateLimit) : undefined
+  const gate: Gate = {
+    clock,
+    nextRequestId: requestIds(random),
+    hosts,
+    origins: config.cors.dangerouslySkipOriginCheck ? undefined : new Set(config.cors.allowedOrigins),
+    proxies: new ProxyRanges(config.server.trustedProxies),
+    verify: verifier(installation, authenticator, roles, clock),
+    failures,
+    calls,
+    audit: installation.audit,
+    refusing() {
+      if (load.draining) return 'server.draining'
+      installation.audit.check()
+      return load.behind ? 'capacity.exceeded' : undefined
+    },
+    messageBytesMax: limits.messageBytesMax,
+    bounds: { depthMax: limits.jsonDepthMax, nodesMax: limits.jsonNodesMax },
+    stateless,
+    stateful,
+    statefulVersions: statefulVersions as readonly StatefulVersion[],
+    sessions,
+    sessionHeader: config.session.headerName.toLowerCase(),
+    clientTermination: config.session.clientTermination,
+    methods: handlers,
+  }
+
+  let base = config.server.publicUrl?.replace(/\/$/, '') ?? ''
+  const metadataUrl = () => `${base}/.well-known/oauth-protected-resource${config.server.endpoint}`
+  const headers = answerHeaders({ tls: base.startsWith('https:'), exposed: config.cors.exposedHeaders })
+  const streams = new OpenStreams({
+    heartbeatMs: limits.heartbeatMs,
+    bufferBytesMax: limits.streamBufferBytesMax,
+    stallMs: limits.streamStallMs,
+  })
+  const server = createHttpServer({
+    gate,
+    routes: routesFor({
+      config,
+      services,
+      dispatch,
+      resource: () => `${base}${config.server.endpoint}`,
+      ready: () => !load.draining && !load.behind,
+    }),
+    headers,
+    streams,
+    bounds: limits,
+    challenge: () => `Bearer resource_metadata="${metadataUrl()}", scope="read write"`,
+    edge: (call) => edge.run(call),
+    onRefused: (call, fault) => recordRefusal(call, fault, installation, log),
+  })
+
+  installation.onWithdrawn((credential) => services.running.withdraw(credential))
+  const timers = [
+    every(tickMs, (late) => {
+      load.behind = late > limits.eventLoopDelayMsMax
+      services.running.sweep(clock())
+    }),
+    every(config.session.sweepMs, async () => services.live.end((await sessions?.sweep(clock())) ?? [])),
+    every(30_000, () => {
+      void history?.sweep(clock())
+      failures.sweep(clock())
+      calls?.sweep(clock())
+    }),
+  ]
+
+  await new Promise<void>((listening, failed) => {
+    server.once('error', (cause) => failed(listenFailure(cause, config)))
+    server.listen(config.server.port, config.server.host, listening)
+  })
+  const { port } = server.address() as AddressInfo
+  const own = ownHosts(config.server.host, port)
+  if (base === '') base = `http://${own[0]}`
+  if (hosts !== undefined && config.server.allowedHosts === undefined) {
+    for (const host of [...own, ...publicHosts(base)]) hosts.add(host)
+  }
+
+  const watch =
+    options.mode === 'dev'
+      ? watchCatalog(folder, async () => {
+          try {
+            const before = catalog
+            const after = await loadCatalog(folder, { fresh: true })
+            catalog = after
+            log.info({ tools: after.tools.length }, 'loaded the catalog again')
+            for (const kind of ['tools', 'prompts', 'resources'] as const) {
+              services.changes.announce({
+                kind,
+                seenBy: (principal) => changedKinds(before, after, principal).has(kind),
+              })
+            }
+          } catch (error) {
+            log.error({}, `kept the catalog as it was: ${error instanceof Error ? error.message : String(error)}`)
+          }
+        })
+      : undefined
+
+  return {
+    url: `http://${own[0]}${config.server.endpoint}`,
+    async close() {
+      load.draining = true
+      await watch?.close()
+      const closed = new Promise<void>((done) => server.close(() => done()))
+      await services.running.drain(drainGraceMs)
+      server.closeIdleConnections()
+      setTimeout(() => server.closeAllConnections(), 1_000).unref()
+      await closed
+      for (const timer of timers) clearInterval(timer)
+    },
+  }
+}
+
+function every(ms: number, work: (lateMs: number) => unknown): NodeJS.Timeout {
+  let due = performance.now() + ms
+  return setInterval(() => {
+    const late = performance.now() - due
+    due = performance.now() + ms
+    void work(late)
+  }, ms).unref()
+}
+
+/** Ids that are ours alone and tell nothing: a random prefix for the process, and a count. */
+function requestIds(random: RandomBytes): () => string {
+  const prefix = random(6).toString('hex')
+  let count = 0
+  return () => `${prefix}-${(++count).toString(36)}`
+}
+
+/** API keys are ours to check; any other credential goes to the project's module, where there is one. */
+function verifier(
+  installation: Installation,
+  authenticator: Authenticator | undefined,
+  roles: ReadonlyMap<string, ReadonlySet<string>>,
+  clock: Clock,
+): Gate['verify'] {
+  if (authenticator === undefined) return (credential) => installation.verify(credential)
+  return (credential, { address, requestId }): Awaitable<Verdict> => {
+    if (credential.startsWith('mrl_')) return installation.verify(credential)
+    return askAuthenticator(authenticator, credential, { address, requestId }).then((answer) =>
+      verdictOf(answer, roles, clock()),
+    )
+  }
+}
+
+async function askAuthenticator(
+  authenticator: Authenticator,
+  credential: string,
+  request: { address: string; requestId: string },
+): Promise<unknown> {
+  try {
+    return await authenticator.authenticate(credential, request)
+  } catch (cause) {
+    // That it could not be checked is our outage, not the caller's bad credential.
+    throw new Fault('store.unavailable', { cause, reason: 'authenticator' })
+  }
+}
+
+async function loadAuthenticator(project: string, module: string | undefined): Promise<Authenticator | undefined> {
+  if (module === undefined) return undefined
+  const file = isAbsolute(module) ? module : join(project, module)
+  const loaded: { default?: Partial<Authenticator> } = await import(pathToFileURL(resolve(file)).href)
+  if (typeof loaded.default?.authenticate !== 'function') {
+    throw new Error(`${file}: the default export is not made with defineAuthenticator`)
+  }
+  return loaded.default as Authenticator
+}
+
+/** The Host headers that mean the listening address. On loopback all its names do. */
+function ownHosts(host: string, port: number): readonly string[] {
+  const loopback = host === 'localhost' || host === '::1' || host.startsWith('127.')
+  const literal = host.includes(':') ? `[${host}]` : host
+  const names = loopback
+    ? [...new Set([literal === 'localhost' ? '127.0.0.1' : literal, 'localhost', '127.0.0.1', '[::1]'])]
+    : [literal]
+  return names.flatMap((name) => (port === 80 ? [`${name}:80`, name] : [`${name}:${port}`]))
+}
+
+function publicHosts(base: string): readonly string[] {
+  const { host, protocol } = new URL(base)
+  return host.includes(':') ? [host] : [host, `${host}:${protocol === 'https:' ? 443 : 80}`]
+}
+
+function listenFailure(cause: NodeJS.ErrnoException, config: Config): Error {
+  const { host, port } = config.server
+  if (cause.code === 'EADDRINUSE')
+    return new Error(`${host}:${port} is in use; choose another with PORT or server.port`, { cause })
+  return new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })
+}
+
+function recordRefusal(call: HttpCall, fault: Fault, installation: Installation, log: Log): void {
+  const message = call.message as { method?: string; params?: { name?: unknown } } | undefined
+  const target = call.target as { name?: string } | undefined
+  installation.audit.append(
+    refusalEntry(
+      {
+        requestId: call.requestId,
+        address: call.address,
+        principal: call.principal as never,
+        method: message?.method,
+        target: target?.name,
+      },
+      fault,
+    ),
+  )
+  if (fault.code === 'internal' || fault.spec.blame === 'server') {
+    log.error({ requestId: call.requestId, code: fault.code, err: fault.cause }, fault.spec.says)
+  }
+}

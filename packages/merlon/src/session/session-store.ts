@@ -1,0 +1,44 @@
+import type { Awaitable, Client, Instant, LogLevel } from '../call.ts'
+
+/** What is remembered of a session of the stateful revisions between two calls. */
+export interface Session {
+  /** The id that the client holds. A store keeps only what it needs to recognise it. */
+  readonly id: string
+  readonly tenant: string
+  /** The binding of the principal that opened it; nobody else can reach it. */
+  readonly binding: string
+  readonly version: string
+  readonly client: Client
+  readonly openedAt: Instant
+  readonly expiresAt: Instant
+  logLevel: LogLevel | undefined
+  /** URIs whose updates the client asked for. */
+  subscriptions: ReadonlySet<string> | undefined
+}
+
+export interface SessionCaps {
+  readonly perPrincipal: number
+  readonly perTenant: number
+  readonly total: number
+}
+
+/**
+ * Where sessions live. A verb is one atomic act; time is an argument. A session that is unknown, ended, expired or bound
+ * to somebody else is `undefined`, and nobody can tell which.
+ */
+export interface SessionStore {
+  /** Remembers a new session, or says that a cap is reached. */
+  open(session: Session, caps: SessionCaps, now: Instant): Awaitable<'opened' | 'full'>
+  /** Finds a live session of this binding and notes that it was used. */
+  find(id: string, binding: string, now: Instant): Awaitable<Session | undefined>
+  /** Changes what the client may set. Nothing happens where the session is gone. */
+  update(id: string, change: Partial<Pick<Session, 'logLevel' | 'subscriptions'>>, now: Instant): Awaitable<void>
+  /** Ends a session of this binding: true where this call ended it. */
+  end(id: string, binding: string, now: Instant): Awaitable<boolean>
+  /** Ends every session opened with this binding; answers their ids. */
+  endBound(binding: string, now: Instant): Awaitable<readonly string[]>
+  /** Drops what has expired; answers their ids. */
+  sweep(now: Instant): Awaitable<readonly string[]>
+  /** Sessions alive now. */
+  count(now: Instant): Awaitable<number>
+}

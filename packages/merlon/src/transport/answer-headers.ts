@@ -1,0 +1,38 @@
+/** Headers of every answer (OWASP ASVS 5.0 V3.4, V14.3.2), as the flat list that `writeHead` takes. */
+export interface AnswerHeaders {
+  readonly json: readonly string[]
+  readonly stream: readonly string[]
+  readonly none: readonly string[]
+  /** What a page of an allowed origin may read beside. */
+  readonly exposed: string
+}
+
+const protocolExposed = ['Mcp-Session-Id', 'WWW-Authenticate', 'Retry-After', 'RateLimit', 'RateLimit-Policy']
+
+export function answerHeaders(options: { readonly tls: boolean; readonly exposed: readonly string[] }): AnswerHeaders {
+  const all = [
+    'X-Content-Type-Options',
+    'nosniff',
+    'Cache-Control',
+    'no-store',
+    'Content-Security-Policy',
+    "default-src 'none'; frame-ancestors 'none'",
+    'Vary',
+    'Origin',
+  ]
+  if (options.tls) all.push('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
+  return {
+    json: [...all, 'Content-Type', 'application/json; charset=utf-8'],
+    stream: [...all, 'Content-Type', 'text/event-stream; charset=utf-8', 'X-Accel-Buffering', 'no'],
+    none: all,
+    exposed: [...new Set([...protocolExposed, ...options.exposed])].join(', '),
+  }
+}
+
+/** What lets a page of this origin read the answer. Credentials are never offered: keys and tokens do not travel by cookie. */
+export function corsHeaders(origin: string | undefined, headers: AnswerHeaders): readonly string[] {
+  if (origin === undefined) return nothing
+  return ['Access-Control-Allow-Origin', origin, 'Access-Control-Expose-Headers', headers.exposed]
+}
+
+const nothing: readonly string[] = Object.freeze([])

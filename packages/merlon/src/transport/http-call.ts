@@ -1,0 +1,78 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { Fault } from '../errors.ts'
+import type { Gate, Head } from '../guard/gate.ts'
+
+/**
+ * One HTTP request on its way through the guards. What they prove is assigned to it; the fields are declared here so that
+ * all calls have one shape.
+ */
+export class HttpCall implements Head {
+  readonly gate: Gate
+  readonly verb: string
+  readonly url: string
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
+  private readonly request: IncomingMessage
+  private readonly response: ServerResponse
+  requestId: string | undefined = undefined
+  startedAt: number | undefined = undefined
+  address: string | undefined = undefined
+  origin: string | undefined = undefined
+  principal: unknown = undefined
+  body: unknown = undefined
+  message: unknown = undefined
+  envelope: unknown = undefined
+  session: unknown = undefined
+  method: unknown = undefined
+  target: unknown = undefined
+  input: unknown = undefined
+
+  constructor(request: IncomingMessage, response: ServerResponse, gate: Gate) {
+    this.gate = gate
+    this.request = request
+    this.response = response
+    this.verb = request.method ?? ''
+    this.url = request.url ?? ''
+    const query = this.url.indexOf('?')
+    this.path = query < 0 ? this.url : this.url.slice(0, query)
+    this.headers = request.headers
+    this.rawHeaders = request.rawHeaders
+  }
+
+  /** The head of the request is the call itself: no second object. */
+  get head(): Head {
+    return this
+  }
+
+  get peerAddress(): string {
+    return this.request.socket.remoteAddress ?? ''
+  }
+
+  readBody(bytesMax: number): Promise<Buffer> {
+    const { request } = this
+    const declared = request.headers['content-length']
+    if (declared !== undefined && Number(declared) > bytesMax) return Promise.reject(new Fault('body.too-large'))
+    if (request.headers.expect !== undefined) this.response.writeContinue()
+    return new Promise((resolve, reject) => {
+      let first: Buffer | undefined
+      let more: Buffer[] | undefined
+      let size = 0
+      request.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size > bytesMax) {
+          request.removeAllListeners('data')
+          request.resume()
+          reject(new Fault('body.too-large'))
+        } else if (first === undefined) first = chunk
+        else if (more === undefined) more = [first, chunk]
+        else more.push(chunk)
+      })
+      request.on('end', () => resolve(more === undefined ? (first ?? empty) : Buffer.concat(more)))
+      request.on('close', () => reject(new Fault('call.cancelled')))
+      request.on('error', () => reject(new Fault('call.cancelled')))
+    })
+  }
+}
+
+const empty = Buffer.alloc(0)

@@ -1,0 +1,109 @@
+import type { ServerResponse } from 'node:http'
+import type { Reply } from '../call.ts'
+import { type AnswerHeaders, corsHeaders } from './answer-headers.ts'
+import type { OpenStreams } from './open-streams.ts'
+import { encodeEvent, encodePriming } from './sse.ts'
+
+/** The way back over one HTTP exchange. */
+export class HttpReply implements Reply {
+  private readonly response: ServerResponse
+  private readonly headers: AnswerHeaders
+  private readonly streams: OpenStreams
+  private readonly origin: string | undefined
+  private extra: string[] | undefined
+  private listener: (() => void) | undefined
+  private over = false
+  streaming = false
+
+  constructor(response: ServerResponse, headers: AnswerHeaders, streams: OpenStreams, origin: string | undefined) {
+    this.response = response
+    this.headers = headers
+    this.streams = streams
+    this.origin = origin
+  }
+
+  get gone(): boolean {
+    return this.over || this.response.destroyed
+  }
+
+  header(name: string, value: string): void {
+    this.extra ??= []
+    this.extra.push(name, value)
+  }
+
+  openStream(): void {
+    if (this.streaming || this.gone) return
+    this.streaming = true
+    this.response.writeHead(200, this.head(this.headers.stream))
+    this.response.flushHeaders()
+    this.streams.add(this.response)
+    this.watch()
+  }
+
+  event(message: string, id?: string): void {
+    if (this.gone) return
+    this.openStream()
+    this.streams.write(this.response, encodeEvent(message, id))
+  }
+
+  prime(id: string, retryMs: number): void {
+    if (this.gone) return
+    this.openStream()
+    this.streams.write(this.response, encodePriming(id, retryMs))
+  }
+
+  answer(message: string, status: number, id?: string): void {
+    if (this.gone) return
+    if (this.streaming) {
+      this.over = true
+      this.response.end(encodeEvent(message, id))
+    } else {
+      this.over = true
+      const head = this.head(this.headers.json)
+      head.push('Content-Length', String(Buffer.byteLength(message)))
+      this.response.writeHead(status, head)
+      this.response.end(message)
+    }
+  }
+
+  finish(status = 202): void {
+    if (this.gone) return
+    this.over = true
+    if (!this.streaming) {
+      const head = this.head(this.headers.none)
+      if (status !== 204) head.push('Content-Length', '0')
+      this.response.writeHead(status, head)
+    }
+    this.response.end()
+  }
+
+  onGone(listener: () => void): void {
+    if (this.gone) {
+      listener()
+      return
+    }
+    this.listener = listener
+    this.watch()
+  }
+
+  private watched = false
+
+  private watch(): void {
+    if (this.watched) return
+    this.watched = true
+    this.response.once('close', () => {
+      this.over = true
+      if (this.streaming) this.streams.remove(this.response)
+      const { listener } = this
+      this.listener = undefined
+      listener?.()
+    })
+  }
+
+  private head(base: readonly string[]): string[] {
+    const head = base.slice()
+    if (this.origin !== undefined) head.push(...corsHeaders(this.origin, this.headers))
+    if (this.extra !== undefined) head.push(...this.extra)
+    return head
+  }
+}

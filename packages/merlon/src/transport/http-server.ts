@@ -1,0 +1,134 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Reply } from '../call.ts'
+import { Fault, faultOf } from '../errors.ts'
+import type { Arrival, Gate } from '../guard/gate.ts'
+import { addressBucket } from '../guard/proxy-ranges.ts'
+import type { AnswerHeaders } from './answer-headers.ts'
+import { HttpCall } from './http-call.ts'
+import { HttpReply } from './http-reply.ts'
+import type { OpenStreams } from './open-streams.ts'
+import { refuse } from './refuse.ts'
+import type { Routes } from './routes.ts'
+
+export interface HttpBounds {
+  readonly connectionsMax: number
+  readonly connectionsPerAddressMax: number
+  readonly callsPerConnectionMax: number
+}
+
+export interface HttpOptions {
+  readonly gate: Gate
+  readonly routes: Routes
+  readonly headers: AnswerHeaders
+  readonly streams: OpenStreams
+  readonly bounds: HttpBounds
+  /** The value of WWW-Authenticate without error and scope. */
+  readonly challenge: () => string
+  /** The guards of a path or method that is not served: it is refused like any other before it is looked for. */
+  readonly edge: (call: Arrival) => unknown
+  /** Records a refusal: called exactly once for each. */
+  readonly onRefused: (call: HttpCall, fault: Fault) => void
+}
+
+const headerBytesMax = 16_384
+
+/** The HTTP/1.1 server. It moves bytes and has no opinions: what is refused is refused by guards, and answered here. */
+export function createHttpServer(options: HttpOptions): Server {
+  const { gate, routes, bounds } = options
+  const server = createServer({
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: 10_000,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 5_000,
+    connectionsCheckingInterval: 1_000,
+    requireHostHeader: false,
+    noDelay: true,
+  })
+  // Node must drop no header line unseen: a guard counts them (TR-05).
+  server.maxHeadersCount = 0
+  server.maxConnections = bounds.connectionsMax
+  server.timeout = 60_000
+
+  const inFlight = new WeakMap<Socket, number>()
+
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request
+    const open = (inFlight.get(socket) ?? 0) + 1
+    if (open > bounds.callsPerConnectionMax) {
+      socket.destroy()
+      return
+    }
+    inFlight.set(socket, open)
+    response.on('close', () => inFlight.set(socket, (inFlight.get(socket) ?? 1) - 1))
+
+    const call = new HttpCall(request, response, gate)
+    const reply = (): Reply => new HttpReply(response, options.headers, options.streams, call.origin)
+    const fail = (thrown: unknown) => {
+      const fault = faultOf(thrown)
+      options.onRefused(call, fault)
+      refuse(response, call, fault, options)
+    }
+    try {
+      const verbs = routes.get(call.path)
+      const verb = verbs?.get(call.verb)
+      if (verb === undefined) {
+        options.edge(call)
+        throw verbs === undefined
+          ? new Fault('route.unknown')
+          : new Fault('verb.refused', { allow: [...verbs.keys()].join(', ') })
+      }
+      const served = verb.serve(call, reply)
+      if (served instanceof Promise) served.catch(fail)
+    } catch (thrown) {
+      fail(thrown)
+    }
+  }
+  server.on('request', onRequest)
+  server.on('checkContinue', onRequest)
+
+  const perAddress = new Map<string, number>()
+  server.on('connection', (socket: Socket) => {
+    const bucket = addressBucket(socket.remoteAddress ?? '')
+    const open = perAddress.get(bucket) ?? 0
+    if (open >= bounds.connectionsPerAddressMax) {
+      socket.destroy()
+      return
+    }
+    perAddress.set(bucket, open + 1)
+    socket.once('close', () => {
+      const left = (perAddress.get(bucket) ?? 1) - 1
+      if (left <= 0) perAddress.delete(bucket)
+      else perAddress.set(bucket, left)
+    })
+  })
+
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const fault = new Fault(
+      error.code === 'HPE_HEADER_OVERFLOW'
+        ? 'head.too-large'
+        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? 'body.timeout'
+          : 'request.invalid',
+      { reason: error.code ?? 'http' },
+    )
+    const { http, code, says } = fault.spec
+    const body = JSON.stringify({ error: says, code })
+    const lines = options.headers.json.flatMap((_, at, all) => (at % 2 === 0 ? [`${all[at]}: ${all[at + 1]}`] : []))
+    socket.end(
+      [
+        `HTTP/1.1 ${http} Refused`,
+        ...lines,
+        `Content-Length: ${Buffer.byteLength(body)}`,
+        'Connection: close',
+        '',
+        body,
+      ].join('\r\n'),
+    )
+  })
+  return server
+}
