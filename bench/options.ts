@@ -6,6 +6,8 @@ export interface Options {
   readonly warmupCalls: number
   readonly rounds: number
   readonly roundMs: number
+  /** Rounds at half of saturation, and the length of one server's part in one. */
+  readonly pacedRounds: number
   readonly pacedMs: number
   readonly growthCalls: number
   readonly heldCount: number
@@ -20,11 +22,20 @@ const thorough = {
   warmupCalls: 30_000,
   rounds: 7,
   roundMs: 1_500,
-  pacedMs: 2_000,
+  pacedRounds: 5,
+  pacedMs: 800,
   growthCalls: 200_000,
   heldCount: 1_000,
 }
-const quick = { warmupCalls: 3_000, rounds: 5, roundMs: 300, pacedMs: 500, growthCalls: 5_000, heldCount: 200 }
+const quick = {
+  warmupCalls: 3_000,
+  rounds: 5,
+  roundMs: 300,
+  pacedRounds: 3,
+  pacedMs: 250,
+  growthCalls: 5_000,
+  heldCount: 200,
+}
 
 export const usage = `npm run bench -- [options]
   --quick              fewer calls: to see that it works, not to compare

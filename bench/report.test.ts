@@ -27,6 +27,7 @@ function row(name: string, cpu: readonly number[], more: Partial<Measured> = {})
     flatAgainst: undefined,
     errors: 0,
     rounds: cpu.map(round),
+    half: [],
     held: [],
     ...more,
   }

@@ -67,7 +67,7 @@ class Bench {
 
   async #start(row: Row): Promise<void> {
     const { name, says, against, flatAgainst } = row
-    const measured: Measured = { name, says, against, flatAgainst, errors: 0, rounds: [], held: [] }
+    const measured: Measured = { name, says, against, flatAgainst, errors: 0, rounds: [], half: [], held: [] }
     this.measured.push(measured)
     const startedAt = performance.now()
     try {
@@ -100,7 +100,8 @@ class Bench {
   }
 
   async run(): Promise<void> {
-    const { connections, warmupCalls, rounds, roundMs, pacedMs, growthCalls, heldCount, only, full } = this.#options
+    const { connections, warmupCalls, rounds, roundMs, pacedRounds, pacedMs, growthCalls, heldCount, only, full } =
+      this.#options
     const generator = this.#generator
     for (const row of rows) {
       if (only.length > 0 ? only.includes(row.name) : full || !row.heavy) await this.#start(row)
@@ -115,12 +116,14 @@ class Bench {
         note(measured, one)
       })
     }
-    await this.#each('half of saturation', async (measured, running) => {
-      const perSecond = median(measured.rounds.map((round) => round.callsPerSecond)) / 2
-      const result = await measurePaced(running, generator, { connections, durationMs: pacedMs, perSecond })
-      measured.half = { perSecond, p50Micros: result.p50Micros, p99Micros: result.p99Micros }
-      note(measured, result)
-    })
+    for (let round = 1; round <= pacedRounds; round++) {
+      await this.#each(`round ${round} of ${pacedRounds} at half of saturation`, async (measured, running) => {
+        const perSecond = median(measured.rounds.map((one) => one.callsPerSecond)) / 2
+        const result = await measurePaced(running, generator, { connections, durationMs: pacedMs, perSecond })
+        measured.half.push({ perSecond, p50Micros: result.p50Micros, p99Micros: result.p99Micros })
+        note(measured, result)
+      })
+    }
     await this.#each('heap after many calls', async (measured, running) => {
       // Peers make fewer calls, since their growth shows soon and their calls are slow.
       const calls = running.row.ours ? growthCalls : Math.ceil(growthCalls / 10)
