@@ -99,6 +99,9 @@ const rows: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['security.encryption.algorithm', { read: only('aes-256-gcm', 'nothing else is used for sealing') }],
 ])
 
+/** Every key of the document, by dotted path. */
+export const dynemcpKeys: Iterable<string> = [...rows.keys()]
+
 const sections: ReadonlySet<string> = new Set(
   [...rows.keys()].flatMap((key) => {
     const parts = key.split('.')

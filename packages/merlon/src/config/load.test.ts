@@ -1,7 +1,10 @@
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { dynemcpKeys } from './dynemcp.ts'
 import type { ConfigFiles } from './files.ts'
 import { type LoadedConfig, loadConfig } from './load.ts'
 import { ConfigError } from './problem.ts'
+import { settings } from './settings.ts'
 
 const rootKey = '8f1d3a5b7c90e2467db8a1f3c5e70912b4d6f8136a8ce02597bf4d1e6083a5c7'
 const pepper = 'jx06W3yQ4mJmC1vFzq8y5sV0d2u7XkTn9rBpLwHgEoA'
@@ -248,3 +251,56 @@ describe('secrets', () => {
     ])
   })
 })
+
+describe('whatever a file holds in the place of one of its values, it gives a configuration or a ConfigError', () => {
+  const own = settings.flatMap(({ segments }) => segments.map((_, index) => segments.slice(0, index + 1)))
+  const foreign = [...dynemcpKeys]
+    .map((key) => key.split('.'))
+    .flatMap((key) => key.map((_, index) => key.slice(0, index + 1)))
+  const odd = fc.constantFrom(
+    '',
+    '*',
+    'env:',
+    'env:X',
+    'file:x',
+    '2mb',
+    'a, b',
+    'admin',
+    ['*'],
+    {},
+    [],
+    '0.0.0.0',
+    '::',
+  )
+
+  test.each([
+    ['merlon.config.json', own],
+    ['dynemcp.config.json', foreign],
+  ])('%s', (file, paths) => {
+    const change = fc.tuple(fc.constantFrom(...paths), fc.oneof(odd, fc.jsonValue({ maxDepth: 3 })))
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 4 }), (changes) => {
+        const document: Record<string, unknown> = {}
+        for (const [path, value] of changes) place(document, path, structuredClone(value))
+        try {
+          expect(loadConfig(given({ [file]: JSON.stringify(document) })).config.server.endpoint).toMatch(/^\//)
+        } catch (thrown) {
+          if (!(thrown instanceof ConfigError)) throw thrown
+          expect(thrown.problems.length).toBeGreaterThan(0)
+        }
+      }),
+      { numRuns: 400 },
+    )
+  })
+})
+
+function place(document: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let node = document
+  for (const key of path.slice(0, -1)) {
+    const inner = node[key]
+    const section = typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>) : {}
+    node[key] = section
+    node = section
+  }
+  node[path.at(-1)!] = value
+}
