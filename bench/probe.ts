@@ -47,8 +47,11 @@ const send = (message: FromProbe): void => {
 if (process.send !== undefined) {
   subscribe('tracing:net.server.listen:asyncEnd', (message) => {
     const { server } = message as { server: Server }
-    const address = server.address()
-    if (address !== null && typeof address === 'object') send({ listening: address.port })
+    // A server that only tried whether the port is free has closed again by then.
+    setTimeout(() => {
+      const address = server.address()
+      if (address !== null && typeof address === 'object') send({ listening: address.port })
+    }, 100)
   })
   process.on('message', async (message) => {
     const { ask, collect: first } = message as ToProbe

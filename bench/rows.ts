@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { prepareMerlon } from './merlon-project.ts'
@@ -64,9 +64,13 @@ async function prepareXmcp(): Promise<Prepared> {
   const project = copyProject(join(home, 'peers', 'xmcp'), 'xmcp')
   // What it builds is CommonJS, which the folder above, being ESM, would not let run.
   writeFileSync(join(project, 'package.json'), '{ "name": "bench-xmcp", "private": true }\n')
+  // The port is compiled in; one in the environment would be ignored.
+  const file = join(project, 'xmcp.config.json')
+  const config = JSON.parse(readFileSync(file, 'utf8')) as { http: Record<string, unknown> }
+  writeFileSync(file, JSON.stringify({ ...config, http: { ...config.http, port: await freePort() } }))
   const cli = join(home, 'node_modules', 'xmcp', 'dist', 'cli.js')
   execFileSync(process.execPath, [cli, 'build'], { cwd: project, stdio: 'pipe', timeout: 60_000 })
-  return { argv: [join(project, 'dist', 'http.js')], cwd: project, env: { PORT: String(await freePort()) } }
+  return { argv: [join(project, 'dist', 'http.js')], cwd: project }
 }
 
 const merlon = { ours: true, type: json, target: stateless, against: 'sdk-v2' } as const
