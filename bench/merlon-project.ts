@@ -6,7 +6,7 @@ import { copyProject, home, type Prepared } from './work-folder.ts'
 
 const main = join(home, '..', 'packages', 'merlon', 'dist', 'main.js')
 /** How the server writes its keys; so much is public. */
-const keyPattern = /\bmrl_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b/
+export const keyPattern = /\bmrl_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b/g
 
 /** A project of its own for one row, with its store, a key to call with, and as many more keys and tools as asked for. */
 export async function prepareMerlon(name: string, more: { keys?: number; tools?: number }): Promise<Prepared> {
@@ -25,7 +25,7 @@ function makeKey(project: string): string {
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const key = keyPattern.exec(out)?.[0]
+  const key = out.match(keyPattern)?.[0]
   if (key === undefined) throw new Error('generate-keys printed no key')
   return key
 }

@@ -5,6 +5,7 @@ import { Generator } from './generator.ts'
 import { supportedEvent } from './instructions.ts'
 import { canPin, describeMachine } from './machine.ts'
 import { measureGrowth, measureHeld, measurePaced, measureRound, type Running, verify } from './measure.ts'
+import { keyPattern } from './merlon-project.ts'
 import { type Options, parseOptions, usage } from './options.ts'
 import { judge, type Measured, summarize, toMarkdown } from './report.ts'
 import { type Row, rows } from './rows.ts'
@@ -20,10 +21,11 @@ function progress(line: string): void {
   process.stderr.write(`${(performance.now() / 1_000).toFixed(1).padStart(6)} ${line}\n`)
 }
 
-/** Lines of output belong to whoever runs the benchmark: what is written down keeps no path of their machine. */
+/** What is written down keeps no path of the machine it was made on, and no key that a server may have printed. */
 function tidy(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  return message.replaceAll(join(home, '..'), '.').replaceAll(/\s+/g, ' ').slice(0, 400)
+  const open = message.replaceAll(join(home, '..'), '.').replaceAll(keyPattern, 'mrl_…')
+  return open.replaceAll(/\s+/g, ' ').slice(0, 400)
 }
 
 async function startRow(row: Row, pinned: boolean): Promise<Running> {
@@ -92,7 +94,8 @@ class Bench {
       try {
         await part(measured, running)
       } catch (error) {
-        note(measured, { errors: 1, firstError: `${what}: ${tidy(error)}` })
+        const last = running.server.exited ? `; the server exited: ${running.server.output.slice(-200)}` : ''
+        note(measured, { errors: 1, firstError: `${what}: ${(error as Error).message}${last}` })
       }
       if (measured.errors > 0) progress(`invalid ${measured.name}: ${measured.firstError}`)
     }

@@ -71,6 +71,10 @@ export class ServerProcess {
     return this.#child.pid!
   }
 
+  get exited(): boolean {
+    return this.#exited
+  }
+
   /** The last lines that it printed. */
   get output(): string {
     return this.#output
