@@ -1,4 +1,4 @@
-export { audio, Content, content, embedded, failure, image, link, text } from './catalog/content.ts'
+export { audio, Content, content, embedded, failure, image, link, structured, text } from './catalog/content.ts'
 export {
   type CallContext,
   type Complete,

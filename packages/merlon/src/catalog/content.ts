@@ -1,7 +1,10 @@
 import type { Params } from '../call.ts'
 
-/** A full tool result, as `content` builds it. Told apart from a plain JSON value by its class. */
+const brand = Symbol.for('merlon.content')
+
+/** A full tool result, as `content` builds it. Told apart from a plain JSON value by a mark that JSON cannot carry. */
 export class Content {
+  readonly [brand] = true
   readonly content: readonly Params[]
   readonly structured: unknown
   readonly isError: boolean
@@ -13,9 +16,19 @@ export class Content {
   }
 }
 
+/** Whether a value was built by `content` or `failure`, of this or another copy of the library. */
+export function isContent(value: unknown): value is Content {
+  return typeof value === 'object' && value !== null && brand in value
+}
+
 /** A tool result of several blocks: `content(text('…'), image(bytes, 'image/png'))`. */
 export function content(...blocks: Params[]): Content {
   return new Content(blocks, undefined, false)
+}
+
+/** A result with the structure that `output` declares, and blocks of its own in place of its JSON text. */
+export function structured(value: unknown, ...blocks: Params[]): Content {
+  return new Content(blocks.length > 0 ? blocks : [text(JSON.stringify(value))], value, false)
 }
 
 /** A tool result that says the tool failed, in words meant for the caller. */

@@ -270,7 +270,15 @@ function findOrigin(): Origin | undefined {
   return Object.freeze({ file, line: Number(line), column: Number(column) })
 }
 
+const toolErrorBrand = Symbol.for('merlon.tool-error')
+
 /** Thrown by a handler to tell the caller, in words meant for it, that the tool failed. Becomes a result with `isError: true`. */
 export class ToolError extends Error {
   override readonly name = 'ToolError'
+  readonly [toolErrorBrand] = true
+}
+
+/** Whether an author threw it as a `ToolError`, of this or another copy of the library. */
+export function isToolError(thrown: unknown): thrown is ToolError {
+  return thrown instanceof Error && toolErrorBrand in thrown
 }

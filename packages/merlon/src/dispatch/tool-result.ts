@@ -1,10 +1,10 @@
-import { Content } from '../catalog/content.ts'
+import { type Content, isContent } from '../catalog/content.ts'
 import type { Revision } from '../wire/revision.ts'
 
 /** The members of a tools/call result, without braces, from whatever the handler returned. */
 export function encodeToolResult(value: unknown, structured: boolean, revision: Revision): string {
   if (typeof value === 'string') return textMember(value)
-  if (value instanceof Content) return encodeContent(value)
+  if (isContent(value)) return encodeContent(value)
   if (value === undefined) return '"content":[]'
   const json = JSON.stringify(value)
   if (json === undefined) throw new TypeError(`a tool returned a ${typeof value}, which is no JSON value`)

@@ -1,6 +1,7 @@
 import type { Awaitable, Params } from '../../call.ts'
 import type { Catalog, CompiledTool } from '../../catalog/catalog.ts'
-import { ToolError } from '../../catalog/define.ts'
+import { isContent } from '../../catalog/content.ts'
+import { isToolError } from '../../catalog/define.ts'
 import { Fault } from '../../errors.ts'
 import type { Target } from '../../method.ts'
 import { isObject } from '../../wire/json.ts'
@@ -73,25 +74,21 @@ function isRetry(params: Params): boolean {
 
 function encode(turn: Turn, tool: CompiledTool, value: unknown): Awaitable<string> {
   const { revision } = turn.call.envelope
-  if (tool.output === undefined) return revision.result(encodeToolResult(value, false, revision))
-  if (isFailure(value)) return revision.result(encodeToolResult(value, false, revision))
-  const checked = tool.output.check(value)
+  const built = isContent(value) ? value : undefined
+  if (tool.output === undefined || built?.isError) return revision.result(encodeToolResult(value, false, revision))
+  const checked = tool.output.check(built === undefined ? value : built.structured)
   const finish = (outcome: Awaited<typeof checked>): string => {
-    if (outcome.ok) return revision.result(encodeToolResult(outcome.value, true, revision))
+    if (outcome.ok) return revision.result(encodeToolResult(built ?? outcome.value, true, revision))
     return failed(turn, tool, new Error(`the result does not fit the output schema: ${outcome.issues.join('; ')}`))
   }
   return checked instanceof Promise ? checked.then(finish) : finish(checked)
-}
-
-function isFailure(value: unknown): boolean {
-  return isObject(value) && value['isError'] === true
 }
 
 /** A tool's own failure is a result. What it says is for the caller only where the author threw a ToolError. */
 function failed(turn: Turn, tool: CompiledTool, thrown: unknown): string {
   if (thrown instanceof Fault) throw thrown
   const { revision } = turn.call.envelope
-  if (thrown instanceof ToolError) return revision.result(encodeToolFailure(thrown.message))
+  if (isToolError(thrown)) return revision.result(encodeToolFailure(thrown.message))
   const { requestId } = turn.call
   turn.services.log.error({ requestId, tool: tool.name, err: thrown }, 'a tool failed')
   return revision.result(encodeToolFailure(`The tool failed. Request id: ${requestId}`))
