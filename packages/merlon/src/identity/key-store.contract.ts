@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { mintKey } from './key-format.ts'
-import { everyTenant, type KeyStore, type NewKey, type NewSecret, type User } from './key-store.ts'
+import { everyTenant, type KeyStore, type NewKey, type NewSecret, presentRevision, type User } from './key-store.ts'
 
 export interface KeyStoreOpened {
   readonly store: KeyStore
@@ -280,6 +280,12 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
       )
       await store.setUserStatus('b', bob.id, 'active', now)
       expect((await store.changesSince(after.revision)).keys).toEqual([{ id: owned.id, withdrawn: false }])
+    })
+
+    it('tells the revision of now without its history', async () => {
+      await store.createKey(newKey(), now)
+      const { revision } = await store.changesSince(0)
+      expect(await store.changesSince(presentRevision)).toEqual({ revision, keys: [] })
     })
 
     it('does not move the revision for a change that was refused', async () => {

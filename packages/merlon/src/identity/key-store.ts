@@ -108,6 +108,9 @@ export interface KeyRecord extends ApiKey {
   readonly retired: readonly RetiredSecret[]
 }
 
+/** As the argument of `changesSince`: no change is later, so that the answer is the revision of now and nothing else. */
+export const presentRevision = Number.MAX_SAFE_INTEGER
+
 /** How many earlier secrets of one key are remembered. */
 export const retiredSecretsMax = 8
 

@@ -1,0 +1,263 @@
+import type { Awaitable, Clock, Instant, ScopeSet } from '../call.ts'
+import { Fault } from '../errors.ts'
+import type { KeyDigest } from './key-digest.ts'
+import { parseKey } from './key-format.ts'
+import { type KeyRecord, type KeyStore, type KeyUse, presentRevision } from './key-store.ts'
+import { judge, type KnownKey, know, refusal, type Verdict } from './key-verdict.ts'
+import { Recent } from './recent.ts'
+
+/** Runs something once, later. Answers how to call it off. */
+export type Schedule = (run: () => void, delayMs: number) => () => void
+
+export interface KeyRingParts {
+  readonly store: KeyStore
+  readonly digest: KeyDigest
+  /** The scopes of each role. */
+  readonly roles: ReadonlyMap<string, ScopeSet>
+  readonly clock: Clock
+  /** Default: a timer that does not keep the process alive. */
+  readonly schedule?: Schedule
+  /** Told of what went wrong beside the calls: once for each outage of the poll, and for each lost note of last use. */
+  readonly report?: (what: 'poll' | 'last-used' | 'listener', cause: unknown) => void
+  /** How many keys are remembered. Default 10,000. */
+  readonly rememberedMax?: number
+}
+
+const pollMs = 250
+/** A poll older than this no longer vouches for what is remembered. */
+const trustMs = 1_000
+const flushMs = 30_000
+/** Uses noted between two flushes. Those of further keys are not noted: it is a courtesy, not a record. */
+const usesMax = 10_000
+
+/**
+ * An id that is not there. Finding a key and missing one take different times, so every refusal does both: a stranger who
+ * measures cannot tell an id that exists from one that does not.
+ */
+const absent = 'key_000000000000'
+
+interface Remembered {
+  readonly key: KnownKey
+  usedAt: Instant
+  noted: boolean
+}
+
+/**
+ * Answers whose key it is that was shown.
+ *
+ * A yes may come from memory, as long as a poll of the store within the last second vouches for it. A no never does: it is
+ * asked of the store, so that a key made or rotated elsewhere a moment ago is good at once, and so that a wrong secret and
+ * an unknown id cost the same. While the store is out of reach and memory is too old, nobody is let in and nobody is told
+ * that their key is bad: `Fault('store.unavailable')`.
+ */
+export class KeyRing {
+  readonly #store: KeyStore
+  readonly #digest: KeyDigest
+  readonly #roles: ReadonlyMap<string, ScopeSet>
+  readonly #clock: Clock
+  readonly #schedule: Schedule
+  readonly #report: (what: 'poll' | 'last-used' | 'listener', cause: unknown) => void
+  readonly #memory: Recent<Remembered>
+  /** When the keys that were let in end. A change makes us ask about a key again, but its end is still to be told. */
+  readonly #ends: Recent<{ readonly id: string; readonly at: Instant }>
+  readonly #listeners = new Set<(credential: string) => void>()
+  readonly #timers = new Set<() => void>()
+  #used: Remembered[] = []
+  /** The id of some key that is there, once one has been seen. */
+  #present = absent
+  #revision: number | undefined
+  #polledAt = Number.NEGATIVE_INFINITY
+  #polling: Promise<void> = Promise.resolve()
+  #pollFailed = false
+  #earliestEnd = Number.POSITIVE_INFINITY
+  #closed = false
+
+  constructor(parts: KeyRingParts) {
+    this.#store = parts.store
+    this.#digest = parts.digest
+    this.#roles = parts.roles
+    this.#clock = parts.clock
+    this.#schedule = parts.schedule ?? later
+    this.#report = parts.report ?? (() => undefined)
+    this.#memory = new Recent(parts.rememberedMax ?? 10_000)
+    this.#ends = new Recent(parts.rememberedMax ?? 10_000)
+  }
+
+  /** Answers at once for a good key that is remembered. Throws or rejects only with a Fault of ours. */
+  authenticate(text: string): Awaitable<Verdict> {
+    const shown = parseKey(text)
+    if (shown === undefined) return refusal('malformed')
+    const digest = this.#digest(text)
+    const now = this.#clock()
+    if (this.#trusted(now)) {
+      const remembered = this.#memory.get(shown.id)
+      if (remembered !== undefined) {
+        const verdict = judge(remembered.key, digest, now)
+        if (verdict.ok) {
+          this.#noteUse(remembered, now)
+          return verdict
+        }
+      }
+    }
+    return this.#ask(shown.id, digest)
+  }
+
+  /** Begins to follow the store. Until then nothing is remembered, and every call asks. */
+  async start(): Promise<void> {
+    await this.refresh()
+    this.#repeat(pollMs, async () => {
+      await this.refresh().catch((cause: unknown) => {
+        if (!this.#pollFailed) this.#report('poll', cause)
+        this.#pollFailed = true
+      })
+    })
+    this.#repeat(flushMs, () => this.flush())
+  }
+
+  /** Asks the store for changes now. After it, this server refuses what was withdrawn before it was called. */
+  refresh(): Promise<void> {
+    const turn = this.#polling.then(() => this.#poll())
+    this.#polling = turn.catch(() => undefined)
+    return turn
+  }
+
+  /**
+   * Calls back with each credential that is no longer good, so that what was opened with it can be closed: one that was
+   * revoked or whose owner was disabled, and one that expired, unless thousands of other keys have come since it did: a
+   * stream that outlives that minds `Principal.expiresAt` itself. Answers how to stop listening.
+   */
+  onWithdrawn(listener: (credential: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Writes down when keys were last used. Never rejects: a use that cannot be noted is reported and forgotten. */
+  async flush(): Promise<void> {
+    const uses: KeyUse[] = []
+    for (const remembered of this.#used) {
+      remembered.noted = false
+      uses.push({ id: remembered.key.id, at: remembered.usedAt })
+    }
+    this.#used = []
+    if (uses.length === 0) return
+    try {
+      await this.#store.touchKeys(uses)
+    } catch (cause) {
+      this.#report('last-used', cause)
+    }
+  }
+
+  /** Stops following the store and notes the last uses. Does not close the store. */
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const cancel of this.#timers) cancel()
+    this.#timers.clear()
+    await this.#polling
+    await this.flush()
+    this.#memory.clear()
+    this.#revision = undefined
+  }
+
+  #trusted(now: Instant): boolean {
+    const age = now - this.#polledAt
+    // A clock that was set back makes the age negative: then we cannot tell, and ask.
+    return age >= 0 && age <= trustMs
+  }
+
+  async #ask(id: string, digest: Buffer): Promise<Verdict> {
+    const revision = this.#revision
+    const record = await this.#find(id)
+    const now = this.#clock()
+    if (record === undefined) {
+      const decoy = await this.#find(this.#present)
+      if (decoy !== undefined) judge(know(decoy, this.#roles), digest, now)
+      return refusal('unknown', id)
+    }
+    const remembered: Remembered = { key: know(record, this.#roles), usedAt: now, noted: false }
+    const verdict = judge(remembered.key, digest, now)
+    this.#present = id
+    if (!verdict.ok) {
+      await this.#find(absent)
+      return verdict
+    }
+    // Where a poll moved the revision meanwhile, it may have dropped this key before we got to remember it.
+    if (revision !== undefined && revision === this.#revision) this.#memory.set(id, remembered)
+    this.#noteUse(remembered, now)
+    this.#noteEnd(id, record.expiresAt)
+    return verdict
+  }
+
+  async #find(id: string): Promise<KeyRecord | undefined> {
+    try {
+      return await this.#store.findKey(id)
+    } catch (cause) {
+      throw cause instanceof Fault ? cause : new Fault('store.unavailable', { cause })
+    }
+  }
+
+  #noteEnd(id: string, at: Instant): void {
+    this.#ends.set(id, { id, at })
+    this.#earliestEnd = Math.min(this.#earliestEnd, at)
+  }
+
+  #noteUse(remembered: Remembered, now: Instant): void {
+    remembered.usedAt = now
+    if (remembered.noted || this.#used.length >= usesMax) return
+    remembered.noted = true
+    this.#used.push(remembered)
+  }
+
+  async #poll(): Promise<void> {
+    const began = this.#clock()
+    const known = this.#revision
+    const { revision, keys } = await this.#store.changesSince(known ?? presentRevision)
+    if (this.#closed) return
+    // A counter that went backwards is a store put back from a backup: nothing we remember need be so.
+    if (known !== undefined && revision < known) this.#memory.clear()
+    for (const { id } of keys) this.#memory.delete(id)
+    this.#revision = revision
+    this.#polledAt = began
+    this.#pollFailed = false
+    for (const { id, withdrawn } of keys) if (withdrawn) this.#tell(id)
+    this.#dropExpired(this.#clock())
+  }
+
+  #dropExpired(now: Instant): void {
+    if (now < this.#earliestEnd) return
+    const ended: string[] = []
+    this.#earliestEnd = Number.POSITIVE_INFINITY
+    for (const { id, at } of this.#ends.values()) {
+      if (now >= at) ended.push(id)
+      else this.#earliestEnd = Math.min(this.#earliestEnd, at)
+    }
+    for (const id of ended) {
+      this.#memory.delete(id)
+      this.#ends.delete(id)
+      this.#tell(id)
+    }
+  }
+
+  #tell(credential: string): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(credential)
+      } catch (cause) {
+        this.#report('listener', cause)
+      }
+    }
+  }
+
+  #repeat(delayMs: number, run: () => Promise<void>): void {
+    if (this.#closed) return
+    const cancel = this.#schedule(() => {
+      this.#timers.delete(cancel)
+      void run().then(() => this.#repeat(delayMs, run))
+    }, delayMs)
+    this.#timers.add(cancel)
+  }
+}
+
+const later: Schedule = (run, delayMs) => {
+  const timer = setTimeout(run, delayMs).unref()
+  return () => clearTimeout(timer)
+}
