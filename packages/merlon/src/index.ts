@@ -1,3 +1,5 @@
+export { openServer, type Server, type ServerOptions } from './app.ts'
+export type { AuditEntry } from './audit/audit-log.ts'
 export { audio, Content, content, embedded, failure, image, link, structured, text } from './catalog/content.ts'
 export {
   type CallContext,

@@ -36,7 +36,7 @@ import { statelessRevision } from './wire/revision-2026-07-28.ts'
 export interface ServeOptions {
   readonly project: string
   readonly config: Config
-  readonly installation: Installation
+  readonly installation: Pick<Installation, 'verify' | 'onWithdrawn' | 'audit' | 'sealing'>
   /** Undefined where the stateful revisions are not served. */
   readonly sessions: SessionStore | undefined
   /** Undefined where streams cannot be resumed. */
@@ -67,7 +67,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const stateless = statelessRevision({ name: config.name, version: config.version })
   const stateful = new Map(statefulVersions.map((version) => [version as string, statefulRevision(version)]))
-  const resumption = history && { history, key: installation.keys.eventId, clock }
+  const resumption = history && { history, key: installation.sealing.eventId, clock }
   const handlers = handlersFor(() => catalog)
   const services: Services = {
     clock,
@@ -81,8 +81,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     pageSize: limits.pageSize,
     streamsPerPrincipalMax: limits.streamsPerPrincipalMax,
     sealer: {
-      requestState: openSealer(installation.keys.requestState, random),
-      cursor: openSealer(installation.keys.cursor, random),
+      requestState: openSealer(installation.sealing.requestState, random),
+      cursor: openSealer(installation.sealing.cursor, random),
     },
     sessions,
     sessionHeader: config.session.headerName,
@@ -237,7 +237,7 @@ function requestIds(random: RandomBytes): () => string {
 
 /** API keys are ours to check; any other credential goes to the project's module, where there is one. */
 function verifier(
-  installation: Installation,
+  installation: ServeOptions['installation'],
   authenticator: Authenticator | undefined,
   roles: ReadonlyMap<string, ReadonlySet<string>>,
   clock: Clock,
@@ -296,7 +296,7 @@ function listenFailure(cause: NodeJS.ErrnoException, config: Config): Error {
   return new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })
 }
 
-function recordRefusal(call: HttpCall, fault: Fault, installation: Installation, log: Log): void {
+function recordRefusal(call: HttpCall, fault: Fault, installation: ServeOptions['installation'], log: Log): void {
   const message = call.message as { method?: string; params?: { name?: unknown } } | undefined
   const target = call.target as { name?: string } | undefined
   installation.audit.append(

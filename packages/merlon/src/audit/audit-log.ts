@@ -29,6 +29,11 @@ export interface AuditEntry {
   /** What the caller is not told: which check refused. Never client text. */
   readonly reason?: string | undefined
   readonly outcome?: string | undefined
+  /** Of a change: what was done, by whom, to what. */
+  readonly action?: string | undefined
+  readonly by?: string | undefined
+  readonly key?: string | undefined
+  readonly detail?: Readonly<Record<string, string | number | readonly string[]>> | undefined
   readonly durationMs?: number | undefined
 }
 
@@ -56,7 +61,12 @@ const fieldLengthMax = 512
  */
 export function auditText(value: string): string {
   const cut = value.length > fieldLengthMax ? `${value.slice(0, fieldLengthMax)}…` : value
-  return JSON.stringify(cut).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, escaped)
+  return printable(JSON.stringify(cut))
+}
+
+/** JSON text without a character that a terminal would act on or that would hide another. */
+function printable(json: string): string {
+  return json.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, escaped)
 }
 
 function escaped(character: string): string {
@@ -68,7 +78,7 @@ export function encodeEntry(entry: AuditEntry): string {
   let line = `"level":"${entry.level}","type":"${entry.type}","success":${entry.success}`
   for (const [name, value] of Object.entries(entry)) {
     if (value === undefined || name === 'level' || name === 'type' || name === 'success') continue
-    line += `,"${name}":${typeof value === 'string' ? auditText(value) : JSON.stringify(value)}`
+    line += `,"${name}":${typeof value === 'string' ? auditText(value) : printable(JSON.stringify(value))}`
   }
   return line
 }

@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto'
+import { join, resolve } from 'node:path'
+import { pino } from 'pino'
+import type { Clock, RandomBytes } from './call.ts'
+import { loadConfig } from './config/load.ts'
+import type { Config } from './config/schema.ts'
+import type { Secrets } from './config/secrets.ts'
+import type { Log } from './dispatch/services.ts'
+import { type Installation, openInstallation } from './installation.ts'
+import { serve } from './serve.ts'
+import { MemoryHistoryStore } from './store/memory/history-store.ts'
+import { MemorySessionStore } from './store/memory/session-store.ts'
+import { openSqlKeyStore } from './store/sql/key-store.ts'
+
+/** Which project to serve, and with what. */
+export interface ServerOptions {
+  /** The project folder. */
+  readonly project: string
+  /** Settings that were loaded already. Default: loaded from the project and the environment. */
+  readonly config?: Config
+  readonly secrets?: Secrets
+  /** Over the environment of the process while settings are loaded: `{ MERLON_SERVER_PORT: '0' }`. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** `dev` loads the catalog again when it changes. Default `start`. */
+  readonly mode?: 'start' | 'dev'
+  /** Default: JSON lines on stderr. */
+  readonly log?: Log
+  readonly clock?: Clock
+  readonly random?: RandomBytes
+}
+
+/** A server that listens. */
+export interface Server {
+  /** The address of the MCP endpoint. */
+  readonly url: string
+  /** The key that the first start made, shown this once. */
+  readonly firstStart: { readonly key: string; readonly expiresAt: number } | undefined
+  /** Creates, lists, rotates and revokes API keys of this installation. */
+  readonly keys: Installation['keys']
+  /** Finishes what is under way, and stops. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens the installation of a project and serves its catalog. Throws before it listens where anything is wrong: a setting,
+ * a secret, a file of the catalog, the store.
+ */
+export async function openServer(options: ServerOptions): Promise<Server> {
+  const { config, secrets } = settingsOf(options)
+  const { clock = Date.now, random = randomBytes, mode = 'start' } = options
+  const log = options.log ?? defaultLog(config)
+  const installation = await open(options.project, config, secrets, { clock, random, log })
+  try {
+    await installation.follow()
+    const serving = await serve({
+      project: options.project,
+      config,
+      installation,
+      sessions: config.session.enabled ? new MemorySessionStore(config.session.idleMs) : undefined,
+      history: config.resumability.enabled ? new MemoryHistoryStore(config.resumability) : undefined,
+      mode,
+      log,
+      clock,
+      random,
+    })
+    installation.audit.append({ type: 'server', success: true, level: 'info', action: 'start' })
+    const { firstKey } = installation
+    return {
+      url: serving.url,
+      firstStart: firstKey && { key: firstKey.text, expiresAt: firstKey.key.expiresAt },
+      keys: installation.keys,
+      async close() {
+        await serving.close()
+        installation.audit.append({ type: 'server', success: true, level: 'info', action: 'stop' })
+        await installation.close()
+      },
+    }
+  } catch (error) {
+    await installation.close()
+    throw error
+  }
+}
+
+/** Opens the installation alone, for commands that work beside the server or without one. */
+export function openLocal(project: string, config: Config, secrets: Secrets): Promise<Installation> {
+  return open(project, config, secrets, { clock: Date.now, random: randomBytes, log: defaultLog(config) })
+}
+
+function open(
+  project: string,
+  config: Config,
+  secrets: Secrets,
+  { clock, random, log }: { clock: Clock; random: RandomBytes; log: Log },
+): Promise<Installation> {
+  return openInstallation({
+    project,
+    config,
+    secrets,
+    openStore: (folder) =>
+      openSqlKeyStore(
+        secrets.databaseUrl === undefined ? { file: join(folder, 'merlon.db') } : { databaseUrl: secrets.databaseUrl },
+      ),
+    clock,
+    random,
+    report: (what, cause) => log.error({ err: cause }, `${what} failed`),
+  })
+}
+
+function settingsOf(options: ServerOptions): { config: Config; secrets: Secrets } {
+  if (options.config !== undefined && options.secrets !== undefined)
+    return { config: options.config, secrets: options.secrets }
+  const loaded = loadConfig({ project: resolve(options.project), env: { ...process.env, ...options.env } })
+  return { config: options.config ?? loaded.config, secrets: options.secrets ?? loaded.secrets }
+}
+
+function defaultLog(config: Config): Log {
+  return pino({ level: config.log.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2))
+}
