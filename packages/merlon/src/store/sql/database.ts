@@ -5,12 +5,11 @@ import { openPostgres } from './postgres.ts'
 import { openSqlite } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
-/** Where the tables are: a file of our own, or a PostgreSQL database. */
-export type SqlTarget =
-  /** `waitMs` is how long a change waits for another writer of the file. Default 5,000. */
-  | { readonly file: string; readonly waitMs?: number }
-  /** The URL itself, with its password; it is not logged and appears in no error. */
-  | { readonly databaseUrl: string }
+/**
+ * Where the tables are: a file of our own, or a PostgreSQL database. The URL is the URL itself, with its password; it is
+ * not logged and appears in no error. `waitMs` is how long a change waits for another writer before it is given up.
+ */
+export type SqlTarget = ({ readonly file: string } | { readonly databaseUrl: string }) & { readonly waitMs?: number }
 
 export interface SqlDatabase {
   readonly engine: Engine
@@ -25,7 +24,8 @@ export interface SqlDatabase {
  * that says what to do where its files are open to others or it comes from a newer version, whose rows we cannot read.
  */
 export async function openDatabase(target: SqlTarget): Promise<SqlDatabase> {
-  const database = 'file' in target ? openSqlite(target.file, target.waitMs) : openPostgres(target.databaseUrl)
+  const database =
+    'file' in target ? openSqlite(target.file, target.waitMs) : openPostgres(target.databaseUrl, target.waitMs)
   try {
     const newer = await reaching(() => migrate(database.db, database.engine))
     if (newer.length > 0) {

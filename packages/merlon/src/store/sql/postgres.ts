@@ -4,7 +4,7 @@ import type { SqlDatabase } from './database.ts'
 import type { Tables } from './tables.ts'
 
 /** Opens a pool of connections. Every wait has an end, so that a frozen server is an outage and not a hang. */
-export function openPostgres(databaseUrl: string): SqlDatabase {
+export function openPostgres(databaseUrl: string, waitMs = 4_000): SqlDatabase {
   // The message of a URL that does not parse repeats it, password and all.
   if (!/^postgres(ql)?:\/\//.test(databaseUrl) || !URL.canParse(databaseUrl)) {
     throw new Error('the database URL is not of the form postgres://user:password@host:port/database')
@@ -14,7 +14,7 @@ export function openPostgres(databaseUrl: string): SqlDatabase {
     max: 10,
     connectionTimeoutMillis: 2_000,
     statement_timeout: 5_000,
-    lock_timeout: 4_000,
+    lock_timeout: waitMs,
     query_timeout: 6_000,
     idle_in_transaction_session_timeout: 10_000,
     keepAlive: true,
