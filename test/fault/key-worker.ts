@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto'
+import { fsyncSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { keyDigest, pepperId } from '../../packages/merlon/src/identity/key-digest.ts'
+import { Keys, localOperator } from '../../packages/merlon/src/identity/keys.ts'
+import { deriveKey, openRootKey } from '../../packages/merlon/src/sealing/root-key.ts'
+import { openSqlKeyStore } from '../../packages/merlon/src/store/sql/key-store.ts'
+
+/**
+ * Makes and revokes keys as fast as it can until it is killed. Writes a line for each change once it is acknowledged:
+ * `+ <key>` made, `- <key>` revoked.
+ */
+const folder = process.argv[2]!
+const root = openRootKey({ folder, env: {}, storeHasData: true })
+const pepper = deriveKey(root.key, 'api-key-pepper')
+const audit = openSync(join(folder, 'audit.jsonl'), 'a', 0o600)
+const keys = new Keys({
+  store: await openSqlKeyStore({ file: join(folder, 'merlon.db') }),
+  digest: keyDigest(pepper),
+  pepper: pepperId(pepper),
+  random: randomBytes,
+  clock: Date.now,
+  record: async (change) => {
+    writeSync(audit, `${JSON.stringify(change)}\n`)
+    fsyncSync(audit)
+  },
+  lifetimeMs: 86_400_000,
+  lifetimeMsMax: 86_400_000,
+})
+
+async function work(): Promise<never> {
+  for (let i = 0; ; i++) {
+    const name = randomBytes(8).toString('hex')
+    const made = await keys.createKey({ tenant: 'a', user: 'alice', name, scopes: ['read'] }, localOperator)
+    if (!made.ok) throw new Error(made.reason)
+    writeSync(1, `+ ${made.text}\n`)
+    if (i % 2 === 0) continue
+    const revoked = await keys.revokeKey(made.key.id, localOperator)
+    if (!revoked.ok) throw new Error(revoked.reason)
+    writeSync(1, `- ${made.text}\n`)
+  }
+}
+
+await Promise.all(Array.from({ length: 8 }, work))

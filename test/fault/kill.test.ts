@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { keyDigest } from '../../packages/merlon/src/identity/key-digest.ts'
+import { parseKey } from '../../packages/merlon/src/identity/key-format.ts'
+import { KeyRing } from '../../packages/merlon/src/identity/key-ring.ts'
+import { everyTenant } from '../../packages/merlon/src/identity/key-store.ts'
+import type { KeyChange } from '../../packages/merlon/src/identity/keys.ts'
+import { deriveKey, openRootKey } from '../../packages/merlon/src/sealing/root-key.ts'
+import { openSqlKeyStore } from '../../packages/merlon/src/store/sql/key-store.ts'
+
+const kills = 20
+const worker = join(import.meta.dirname, 'key-worker.ts')
+const folder = mkdtempSync(join(tmpdir(), 'merlon-kill-'))
+const file = join(folder, 'merlon.db')
+const acknowledged = { made: new Set<string>(), revoked: new Set<string>() }
+
+beforeAll(async () => {
+  openRootKey({ folder, env: {}, storeHasData: false })
+  const store = await openSqlKeyStore({ file })
+  await store.ensureTenant('a', 1)
+  await store.createUser({ id: 'usr_alice', tenant: 'a', name: 'alice', role: 'user', status: 'active' }, 1)
+  await store.close()
+})
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/**
+ * Runs the worker until it has acknowledged so many changes, kills it so many milliseconds later, wherever it then is, and
+ * notes all that it had said by then.
+ */
+async function workThenKill(acknowledgements: number, thenMs: number): Promise<void> {
+  const child = spawn(process.execPath, [worker, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const closed = once(child, 'close')
+  const deadline = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  let heard = 0
+  for await (const line of createInterface({ input: child.stdout })) {
+    // A line that the kill cut short was not acknowledged.
+    const key = parseKey(line.slice(2))
+    if (key === undefined) continue
+    const set = line.startsWith('+ ') ? acknowledged.made : acknowledged.revoked
+    set.add(key.text)
+    if (++heard === acknowledgements) setTimeout(() => child.kill('SIGKILL'), thenMs)
+  }
+  const [, signal] = await closed
+  clearTimeout(deadline)
+  expect(signal).toBe('SIGKILL')
+  expect(heard).toBeGreaterThanOrEqual(acknowledgements)
+}
+
+/** What the audit log holds; its last line may have been cut short. */
+function auditLines(): KeyChange[] {
+  return readFileSync(join(folder, 'audit.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith('}'))
+    .map((line) => JSON.parse(line))
+}
+
+it(`keeps every acknowledged key and every acknowledged revoke through ${kills} kills (F1)`, {
+  timeout: 60_000,
+}, async () => {
+  const pepper = deriveKey(openRootKey({ folder, env: {}, storeHasData: true }).key, 'api-key-pepper')
+  const roles = new Map([['user', new Set(['read'])]])
+  for (let kill = 0; kill < kills; kill++) {
+    await workThenKill(15 + ((kill * 13) % 50), (kill * 7) % 30)
+    const store = await openSqlKeyStore({ file })
+    const ring = new KeyRing({ store, digest: keyDigest(pepper), roles, clock: Date.now })
+    for (const text of acknowledged.made) {
+      const { id } = parseKey(text)!
+      const verdict = await ring.authenticate(text)
+      if (acknowledged.revoked.has(text)) expect(verdict).toEqual({ ok: false, reason: 'revoked', credential: id })
+      // A revoke that was under way when the kill came may have been done and not acknowledged.
+      else if (!verdict.ok) expect(verdict.reason).toBe('revoked')
+      else expect(verdict.principal.credential).toBe(id)
+    }
+    await store.close()
+  }
+
+  const intended = new Set(auditLines().map(({ action, key }) => `${action} ${key}`))
+  const store = await openSqlKeyStore({ file })
+  const all = await store.listKeys({ tenant: everyTenant, limit: 100_000 })
+  for (const key of all) {
+    expect(intended).toContain(`key.create ${key.id}`)
+    if (key.revokedAt !== undefined) expect(intended).toContain(`key.revoke ${key.id}`)
+  }
+  await store.close()
+  const { made, revoked } = acknowledged
+  console.info(
+    `${made.size + revoked.size} acknowledged changes checked after ${kills} kills: ${made.size} keys made, ${revoked.size} revoked; ${all.length} keys in the store`,
+  )
+})
