@@ -1,0 +1,113 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const workspace = fileURLToPath(new URL('../../', import.meta.url))
+
+/** The environment of a user who types the commands: nothing of the npm that runs these tests, and Node 24 first. */
+const environment: NodeJS.ProcessEnv = {
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^(?:npm_(?:package|lifecycle)_|npm_config_local_prefix$|INIT_CWD$|NODE_OPTIONS$|NODE_ENV$|VITEST|MERLON_)/.test(
+          name,
+        ),
+    ),
+  ),
+  PATH: [join(workspace, 'node_modules/.bin'), process.env['PATH']].join(delimiter),
+}
+
+/** The words of the image's health check. It is written without a shell, so they are a list. */
+const healthCheck = (): readonly string[] => {
+  const dockerfile = readFileSync(join(project, 'Dockerfile'), 'utf8').replaceAll('\\\n', ' ')
+  return JSON.parse(/^HEALTHCHECK .*?CMD (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]')
+}
+
+let folder: string
+let project: string
+
+const run = (file: string, words: readonly string[], cwd: string, timeout: number): string =>
+  execFileSync(file, words, { cwd, env: environment, encoding: 'utf8', timeout, stdio: ['ignore', 'pipe', 'pipe'] })
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'merlon-template-'))
+  project = join(folder, 'my-agent')
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('a project made with npm create merlon', { timeout: 150_000 }, () => {
+  test('installs from the packed server', () => {
+    expect(existsSync(join(workspace, 'packages/merlon/dist/index.js')), 'run npm run build first').toBe(true)
+    const packed = run(
+      'npm',
+      ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder],
+      join(workspace, 'packages/merlon'),
+      30_000,
+    )
+    const tarball = packed.trim().split('\n').at(-1)!
+    run(
+      'node',
+      [join(workspace, 'packages/create-merlon/src/main.ts'), 'my-agent', '--merlon', `file:${tarball}`],
+      folder,
+      20_000,
+    )
+    run('npm', ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund'], project, 90_000)
+    const installed = JSON.parse(readFileSync(join(project, 'node_modules/merlon/package.json'), 'utf8'))
+    expect(installed.name).toBe('merlon')
+    expect(existsSync(join(project, 'node_modules/merlon/schema/merlon.config.schema.json'))).toBe(true)
+  })
+
+  test('passes its own tests', () => {
+    run('npm', ['test'], project, 60_000)
+  })
+
+  test('builds', () => {
+    run('npm', ['run', 'build'], project, 60_000)
+    expect(existsSync(join(project, 'dist/tools/status.js'))).toBe(true)
+  })
+
+  test('makes an image that pins its base and runs as nobody in particular', () => {
+    const lines = readFileSync(join(project, 'Dockerfile'), 'utf8').split('\n')
+    expect(lines).toContain('ARG NODE=node:24.21.0-bookworm-slim')
+    expect(lines.filter((line) => line.startsWith('FROM '))).toEqual([`FROM \${NODE} AS build`, `FROM \${NODE}`])
+    expect(lines.filter((line) => /^(?:USER|CMD|VOLUME) /.test(line))).toEqual([
+      'USER node',
+      'VOLUME /data',
+      'CMD ["node", "node_modules/merlon/bin/merlon.cjs", "start"]',
+    ])
+  })
+
+  test('starts, answers, and stops when told to', async () => {
+    const server = spawn('node', ['node_modules/merlon/bin/merlon.cjs', 'start'], {
+      cwd: project,
+      env: { ...environment, MERLON_SERVER_PORT: '0' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
+    })
+    const ended = once(server, 'exit')
+    const errors = server.stderr.setEncoding('utf8').toArray()
+    let url: string | undefined
+    for await (const line of createInterface(server.stdout)) {
+      url = /http:\/\/(?:127\.0\.0\.1|localhost):\d+/.exec(line)?.[0]
+      if (url !== undefined) break
+    }
+    server.stdout.resume()
+    if (url === undefined) throw new Error(`it did not start:\n${(await errors).join('')}`)
+    const health = await fetch(`${url}/health`)
+    expect(health.status).toBe(200)
+
+    const [program, ...words] = healthCheck().map((word) => word.replace(':4000/', `:${new URL(url).port}/`))
+    expect(program).toBe('node')
+    expect(words.join(' ')).toContain(new URL(url).port)
+    run(program!, words, project, 20_000)
+
+    server.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+    expect(() => run(program!, words, project, 20_000)).toThrow()
+  })
+})
