@@ -1,5 +1,5 @@
+import { builtInScopes } from './builtin-scopes.ts'
 import { nearest } from './near.ts'
-import { builtInScopes } from './rules.ts'
 import type { ConfigInput } from './schema.ts'
 
 /**

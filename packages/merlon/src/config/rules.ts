@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import { adminScope } from '../policy/scopes.ts'
+import { builtInScopes } from './builtin-scopes.ts'
 import { nearest } from './near.ts'
 import type { Config } from './schema.ts'
 
@@ -18,8 +18,6 @@ export interface Rule {
   readonly severity: 'error' | 'warning'
   check(config: Config): readonly Finding[]
 }
-
-export const builtInScopes: readonly string[] = ['read', 'write', adminScope]
 
 /** Headers that already mean something; a session id or an event id may not travel in them. */
 const takenHeaders: ReadonlySet<string> = new Set(

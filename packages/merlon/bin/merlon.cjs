@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// Written so that a Node.js of any age can parse it, to say in words what it is too old for. Hence no strict mode either:
+// in strict mode the oldest do not know `const`.
+
+const oldest = 24
+
+if (Number(process.versions.node.split('.')[0]) < oldest) {
+  const found = ['this is Node.js', process.versions.node, 'and merlon needs', oldest, 'or later'].join(' ')
+  process.stderr.write(['merlon: ', found, '\n'].join(''))
+  process.stderr.write('merlon: hint: install Node.js 24, or run it through npm in a project that brings its own\n')
+  process.exit(1)
+}
+
+const main = require('node:path').join(__dirname, '..', 'dist', 'main.js')
+if (!require('node:fs').existsSync(main)) {
+  process.stderr.write('merlon: it has not been built\nmerlon: hint: npm run build\n')
+  process.exit(1)
+}
+require(main)

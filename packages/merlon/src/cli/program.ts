@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { registerBuildCommand } from './build.ts'
+import { registerConfigCommands } from './config.ts'
+import type { CliContext } from './context.ts'
+import { failureOf } from './explain-failure.ts'
+import { registerGenerateKeysCommand } from './generate-keys.ts'
+import { registerKeyCommands } from './key.ts'
+import { registerServerCommands } from './server-command.ts'
+
+/** Runs one command line. Answers its exit code: 0 done, 1 refused or failed, 2 the command line itself is wrong. */
+export async function run(args: readonly string[], context: CliContext): Promise<number> {
+  const outcome = { exitCode: 0 }
+  const program = buildProgram(context, (exitCode) => {
+    outcome.exitCode = exitCode
+  })
+  if (args.length === 0) {
+    context.say(program.helpInformation().trimEnd())
+    return 2
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return outcome.exitCode
+  } catch (thrown) {
+    if (isHelp(thrown)) return 0
+    // A group such as `config` was named without a command of its own; what it takes has just been printed.
+    if (thrown instanceof CommanderError && thrown.code === 'commander.help') return 2
+    const { says, hint, exitCode } = failureOf(thrown, commandNamed(program, args))
+    context.say(`merlon: ${says}`)
+    if (hint !== undefined) context.say(`merlon: hint: ${hint}`)
+    return exitCode
+  }
+}
+
+export function buildProgram(context: CliContext, exitWith: (exitCode: number) => void): Command {
+  const program = new Command('merlon')
+    .description('A secure MCP server: tools, resources and prompts in folders, served behind every guard.')
+    .version(version(), '--version', 'print the version')
+    .helpOption('--help', 'show what a command takes')
+  registerServerCommands(program, context, exitWith)
+  registerBuildCommand(program, context)
+  registerGenerateKeysCommand(program, context)
+  registerKeyCommands(program, context)
+  registerConfigCommands(program, context)
+  quieten(program, context)
+  return program
+}
+
+/** Commander prints its errors and leaves the process; ours are printed in one place, and leave by a code. */
+function quieten(command: Command, context: CliContext): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => context.out(text.trimEnd()),
+    writeErr: (text) => context.say(text.trimEnd()),
+    outputError: () => {},
+  })
+  if (command.commands.length > 0) command.helpCommand(false)
+  for (const inner of command.commands) {
+    inner.helpOption('--help', 'show what it takes')
+    quieten(inner, context)
+  }
+}
+
+function isHelp(thrown: unknown): boolean {
+  if (!(thrown instanceof Error) || !('code' in thrown)) return false
+  return thrown.code === 'commander.helpDisplayed' || thrown.code === 'commander.version'
+}
+
+/** The deepest command that the words name: `merlon key create`. */
+function commandNamed(program: Command, args: readonly string[]): string {
+  let command = program
+  const names = [program.name()]
+  for (const arg of args) {
+    const inner = command.commands.find((one) => one.name() === arg)
+    if (inner === undefined) break
+    names.push(arg)
+    command = inner
+  }
+  return names.join(' ')
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '0'
+}

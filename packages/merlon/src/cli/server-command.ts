@@ -1,0 +1,115 @@
+import type { Command } from 'commander'
+import { type CliContext, loadProject, type ProjectOption, withProject } from './context.ts'
+import { firstStartText } from './first-start.ts'
+
+/** A running server, as much of it as a command needs. */
+export interface RunningServer {
+  /** The address of the MCP endpoint. */
+  readonly url: string
+  readonly firstStart: { readonly key: string; readonly expiresAt: number } | undefined
+  close(): Promise<void>
+}
+
+/** The part of `process` that a server listens to, so that a test can send signals of its own. */
+export interface Signals {
+  on(event: string, listener: (reason: unknown) => void): unknown
+  off(event: string, listener: (reason: unknown) => void): unknown
+}
+
+/** `start` and `dev`. They differ in what they load: the built project, or its sources, watched. */
+export function registerServerCommands(
+  program: Command,
+  context: CliContext,
+  exitWith: (exitCode: number) => void,
+): void {
+  for (const [mode, does] of [
+    ['start', 'serve the project'],
+    ['dev', 'serve the sources of the project, and load them again when they change'],
+  ] as const) {
+    withProject(program.command(mode))
+      .description(does)
+      .action(async (options: ProjectOption) => {
+        const { project, config, secrets } = await loadProject(context, options)
+        lendEnvironment(secrets.env, secrets.names)
+        const { pino } = await import('pino')
+        const log = pino(
+          { level: config.log.level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+          pino.destination(2),
+        )
+        const { openServer } = await import('../app.ts')
+        const server: RunningServer = await openServer({ project, config, secrets, mode, log })
+        context.out(`Merlon serves ${server.url}`)
+        if (server.firstStart !== undefined) {
+          const { publicUrl, endpoint } = config.server
+          const places = {
+            name: config.name,
+            local: server.url,
+            endpoint: publicUrl === undefined ? server.url : `${publicUrl}${endpoint}`,
+            command: `merlon generate-keys${options.project === undefined ? '' : ` --project ${options.project}`}`,
+          }
+          context.out(`\n${firstStartText(places, server.firstStart)}`)
+        }
+        exitWith(
+          await untilStopped(server, process, {
+            say: context.say,
+            fail: (error) => log.fatal({ err: error }, 'unexpected failure; stopping'),
+            leave: (exitCode) => process.exit(exitCode),
+          }),
+        )
+      })
+  }
+}
+
+/**
+ * Waits for SIGINT or SIGTERM, then closes the server and answers 0. A second signal leaves at once. Something thrown
+ * that nobody caught is logged once, and the server closes with 1: what it left behind is not known.
+ */
+export function untilStopped(
+  server: Pick<RunningServer, 'close'>,
+  signals: Signals,
+  { say, fail, leave }: { say(text: string): void; fail(error: unknown): void; leave(exitCode: number): void },
+): Promise<number> {
+  return new Promise((resolve) => {
+    let stopping = false
+    const stop = (exitCode: number): void => {
+      if (stopping) {
+        leave(1)
+        return
+      }
+      stopping = true
+      server.close().then(
+        () => finish(exitCode),
+        (error) => {
+          fail(error)
+          finish(1)
+        },
+      )
+    }
+    const onSignal = (): void => {
+      if (!stopping) say('merlon: finishing what is under way; a second signal stops at once')
+      stop(0)
+    }
+    const onFailure = (error: unknown): void => {
+      if (stopping) return
+      fail(error)
+      stop(1)
+    }
+    const listeners: readonly (readonly [string, (reason: unknown) => void])[] = [
+      ['SIGINT', onSignal],
+      ['SIGTERM', onSignal],
+      ['uncaughtException', onFailure],
+      ['unhandledRejection', onFailure],
+    ]
+    const finish = (exitCode: number): void => {
+      for (const [event, listener] of listeners) signals.off(event, listener)
+      resolve(exitCode)
+    }
+    for (const [event, listener] of listeners) signals.on(event, listener)
+  })
+}
+
+/** Gives `.env` to the tools, as every Node.js project expects, and takes our own secrets out of their reach. */
+function lendEnvironment(env: Readonly<Record<string, string>>, secretNames: readonly string[]): void {
+  for (const [name, value] of Object.entries(env)) process.env[name] ??= value
+  for (const name of secretNames) delete process.env[name]
+}
