@@ -68,6 +68,13 @@ test('a target is met, missed, or not measured, and never guessed', () => {
   expect(found.get('call in a session, JSON: CPU to raw')?.met).toBeUndefined()
 })
 
+test('a tail is not judged where calls queued up at half of saturation', () => {
+  const calm = { perSecond: 1_000, p50Micros: 50, p99Micros: 150 }
+  const queued = { perSecond: 1_000, p50Micros: 90_000, p99Micros: 180_000 }
+  expect(summarize(row('merlon', [16], { half: [calm, queued, calm] }), []).halfSpread).toBe(3)
+  expect(summarize(row('merlon', [16], { half: [queued, queued, calm] }), []).halfSpread).toBeNaN()
+})
+
 test('a row with an error shows no number', () => {
   const broken = row('merlon', [16], { errors: 2, firstError: '500 oops' })
   const markdown = toMarkdown([raw, broken], machine, [])

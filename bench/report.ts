@@ -46,7 +46,10 @@ export interface Summary {
   readonly serverBusy: number
   readonly halfP50Micros: number
   readonly halfP99Micros: number
-  /** p99 to p50 within a round at half of saturation. */
+  /**
+   * p99 to p50 within a round at half of saturation. NaN where half of the rounds were as slow as at saturation: then the
+   * core was not ours, calls queued up, and p99 to p50 is that of the queue.
+   */
   readonly halfSpread: number
 }
 
@@ -61,11 +64,18 @@ const cpu = (rounds: readonly Round[]): number[] => rounds.map((round) => round.
 const instructions = (rounds: readonly Round[]): number[] =>
   rounds.map((round) => round.instructionsPerCall ?? Number.NaN)
 
+function spreadOf(half: readonly PacedRound[], saturatedP50Micros: number): number {
+  const calm = half.filter((round) => round.p50Micros < saturatedP50Micros)
+  if (calm.length * 2 <= half.length) return Number.NaN
+  return median(calm.map((round) => round.p99Micros / round.p50Micros))
+}
+
 /** Medians over the rounds; a ratio is the median of the ratios within a round. What is not known is NaN. */
 export function summarize(row: Measured, all: readonly Measured[]): Summary {
   const { rounds } = row
   const raw = all.find(({ name }) => name === 'raw')?.rounds ?? []
   const sdk = all.find(({ name }) => name === row.against)?.rounds ?? []
+  const p50Micros = median(rounds.map((round) => round.p50Micros))
   return {
     cpuMicros: median(cpu(rounds)),
     cpuToRaw: medianRatio(cpu(rounds), cpu(raw)),
@@ -74,12 +84,12 @@ export function summarize(row: Measured, all: readonly Measured[]): Summary {
     instructionsToRaw: medianRatio(instructions(rounds), instructions(raw)),
     instructionsToSdk: medianRatio(instructions(rounds), instructions(sdk)),
     callsPerSecond: median(rounds.map((round) => round.callsPerSecond)),
-    p50Micros: median(rounds.map((round) => round.p50Micros)),
+    p50Micros,
     p99Micros: median(rounds.map((round) => round.p99Micros)),
     serverBusy: median(rounds.map((round) => round.serverBusy)),
     halfP50Micros: median(row.half.map((round) => round.p50Micros)),
     halfP99Micros: median(row.half.map((round) => round.p99Micros)),
-    halfSpread: median(row.half.map((round) => round.p99Micros / round.p50Micros)),
+    halfSpread: spreadOf(row.half, p50Micros),
   }
 }
 

@@ -57,6 +57,7 @@ class Bench {
   get notes(): string[] {
     const { connections, warmupCalls, rounds, roundMs } = this.#options
     return [
+      ...(warmupCalls < 10_000 ? ['**Not to compare**: too few calls to warm up; the JIT had not settled.'] : []),
       `${connections} keep-alive connections; ${warmupCalls} calls to warm up; ${rounds} interleaved rounds of ${roundMs} ms.`,
       this.#pinned
         ? `Each server ran on core ${serverCore}, the load generator on core ${generatorCore}.`
