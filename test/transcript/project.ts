@@ -24,3 +24,9 @@ export default defineTool({
   run: ({ name }) => \`Hello, \${name}.\`,
 })
 `
+
+/** An authentication module that knows no credential, as text of a file. */
+export const foreignToNobody = `import { defineAuthenticator, reject } from 'merlon'
+
+export default defineAuthenticator({ authenticate: () => reject('unknown') })
+`

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { helloTool, linkModules } from './project.ts'
+import { foreignToNobody, helloTool, linkModules } from './project.ts'
 
 const bin = join(import.meta.dirname, '../../packages/merlon/bin/merlon.cjs')
 
@@ -130,6 +130,56 @@ describe('merlon start', () => {
     child.kill('SIGTERM')
     expect(await exited()).toBe(0)
     expect(stdout()).not.toContain('mrl_')
+  })
+
+  describe('with a dynemcp.config.json', () => {
+    const initialize = (url: string, headers: Record<string, string>) =>
+      fetch(url, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream', ...headers },
+        body: JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'initialize',
+          params: {
+            protocolVersion: '2024-11-05',
+            capabilities: {},
+            clientInfo: { name: 'secure-client', version: '1.0.0' },
+          },
+        }),
+      })
+
+    beforeEach(() => {
+      rmSync(join(project, 'merlon.config.json'))
+      const given = join(import.meta.dirname, '../golden/config/dynemcp/dynemcp.config.json.given')
+      copyFileSync(given, join(project, 'dynemcp.config.json'))
+      writeFileSync(join(project, 'src/auth.ts'), foreignToNobody)
+    })
+
+    test('a project runs with it unchanged', async () => {
+      const { child, stdout, stderr, printed, exited } = start('start', { PORT: '0' })
+      await printed('Make one that lasts')
+      expect(stderr().match(/^merlon: warning: dynemcp\.config\.json:/gm)).toHaveLength(5)
+      const url = /http:\S+/.exec(stdout())![0]
+      const answer = await initialize(url, { 'X-API-Key': /mrl_\w+/.exec(stdout())![0] })
+      expect(answer.status).toBe(200)
+      expect(answer.headers.get('Content-Type')).toContain('text/event-stream')
+      expect(await answer.text()).toContain('"protocolVersion":"2024-11-05"')
+      expect((await initialize(url, {})).status).toBe(401)
+      expect((await fetch(new URL('/health', url))).status).toBe(200)
+      child.kill('SIGTERM')
+      expect(await exited()).toBe(0)
+    })
+
+    // Known to fail: in stream mode the stream begins before `initialize` has made the session. Drop `.fails` once it holds.
+    test.fails('the answer to initialize names the session', async () => {
+      const { stdout, printed } = start('start', { PORT: '0' })
+      await printed('Make one that lasts')
+      const url = /http:\S+/.exec(stdout())![0]
+      const answer = await initialize(url, { 'X-API-Key': /mrl_\w+/.exec(stdout())![0] })
+      await answer.text()
+      expect(answer.headers.get('Mcp-Session-Id')).toEqual(expect.stringMatching(/^\S{16,}$/))
+    })
   })
 
   test('a port that is taken is said with what to do', async () => {

@@ -105,6 +105,7 @@ describe('what cannot be relaxed is said, and stays', () => {
     [options({ compression: { enabled: true } }), 'answers are not compressed'],
     [options({ cors: { credentials: true } }), 'browsers are not told to send cookies'],
     [options({ cors: { maxAge: 86_400 } }), 'is lowered to 7200 seconds'],
+    [options({ cors: { exposeHeaders: 'X-RateLimit-Remaining' } }), 'names X-RateLimit headers, which are not sent'],
     [options({ cors: { allowMethods: 'GET, PUT' } }), 'names methods that are not served; in force: GET'],
     [{ security: { enableValidation: false } }, 'arguments are always checked'],
     [{ security: { strictMode: false } }, 'unknown fields are always refused'],

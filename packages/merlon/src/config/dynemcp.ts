@@ -37,8 +37,6 @@ interface Reading {
   readonly fix?: string
 }
 
-const corsHeader = (value: unknown): Reading => listOf(value)
-
 const rows: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['transport.type', { read: only('streamable-http', 'this release serves Streamable HTTP') }],
   ['transport.options.port', { to: 'server.port' }],
@@ -60,8 +58,8 @@ const rows: ReadonlyMap<string, Row> = new Map<string, Row>([
 
   ['transport.options.cors.allowOrigin', { combined: originsOf }],
   ['transport.options.cors.allowMethods', { to: 'cors.allowedMethods', read: methods }],
-  ['transport.options.cors.allowHeaders', { to: 'cors.allowedHeaders', read: corsHeader }],
-  ['transport.options.cors.exposeHeaders', { to: 'cors.exposedHeaders', read: corsHeader }],
+  ['transport.options.cors.allowHeaders', { to: 'cors.allowedHeaders', read: listOf }],
+  ['transport.options.cors.exposeHeaders', { to: 'cors.exposedHeaders', read: exposedHeaders }],
   ['transport.options.cors.maxAge', { to: 'cors.maxAgeSeconds', read: maxAge }],
   ['transport.options.cors.credentials', { combined: yesNo }],
 
@@ -355,6 +353,14 @@ function originsOf(value: unknown): Reading {
   if (value === false) return { value: [] }
   const list = listOf(value)
   return Array.isArray(list.value) && list.value.includes('*') ? { value: '*' } : list
+}
+
+function exposedHeaders(value: unknown): Reading {
+  const list = listOf(value)
+  const unsent = Array.isArray(list.value) && list.value.some((name: string) => /^x-ratelimit-/i.test(name))
+  return unsent
+    ? { ...list, warns: 'names X-RateLimit headers, which are not sent; Retry-After says when to come back' }
+    : list
 }
 
 const served: ReadonlySet<string> = new Set(['GET', 'POST', 'DELETE', 'OPTIONS'])
