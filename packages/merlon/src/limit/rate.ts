@@ -12,33 +12,41 @@ export interface Rate {
  * than `bucketsMax`: beyond that an unknown bucket is refused, not forgotten.
  */
 export class RateLimiter {
-  private readonly buckets = new Map<string, Instant>()
+  /** When each bucket is at rest again, in ticks of `1 / callsMax` ms since `origin`: whole numbers, so nothing is rounded. */
+  private readonly buckets = new Map<string, number>()
   private readonly rate: Rate
   private readonly bucketsMax: number
-  private readonly spacing: number
+  private origin: Instant | undefined
 
   constructor(rate: Rate, bucketsMax = 100_000) {
     this.rate = rate
     this.bucketsMax = bucketsMax
-    this.spacing = rate.windowMs / rate.callsMax
   }
 
   /** Takes one call from the bucket: 0 where it was there, else the milliseconds until one is. */
   take(bucket: string, now: Instant): number {
+    const { callsMax, windowMs } = this.rate
+    const ticks = this.ticks(now)
     const known = this.buckets.get(bucket)
-    const full = known === undefined || known < now ? now : known
-    const wait = full + this.spacing - this.rate.windowMs - now
-    // Spacing is seldom a whole number: a thousandth of a millisecond forgives its rounding.
-    if (wait > 0.001) return Math.ceil(wait)
-    if (known === undefined && this.buckets.size >= this.bucketsMax && this.sweep(now) === 0) return this.rate.windowMs
-    this.buckets.set(bucket, full + this.spacing)
+    // One call is `windowMs` ticks, a window of them is all that a bucket holds.
+    const next = (known === undefined || known < ticks ? ticks : known) + windowMs
+    const wait = next - ticks - windowMs * callsMax
+    if (wait > 0) return Math.ceil(wait / callsMax)
+    if (known === undefined && this.buckets.size >= this.bucketsMax && this.sweep(now) === 0) return windowMs
+    this.buckets.set(bucket, next)
     return 0
   }
 
   /** Drops the buckets at rest; answers how many. */
   sweep(now: Instant): number {
     const before = this.buckets.size
-    for (const [bucket, full] of this.buckets) if (full <= now) this.buckets.delete(bucket)
+    const ticks = this.ticks(now)
+    for (const [bucket, rest] of this.buckets) if (rest <= ticks) this.buckets.delete(bucket)
     return before - this.buckets.size
+  }
+
+  private ticks(now: Instant): number {
+    this.origin ??= now
+    return (now - this.origin) * this.rate.callsMax
   }
 }
