@@ -1,5 +1,6 @@
 import { type Content, isContent } from '../catalog/content.ts'
 import type { Revision } from '../wire/revision.ts'
+import { textMember } from '../wire/tool-failure.ts'
 
 /** The members of a tools/call result, without braces, from whatever the handler returned. */
 export function encodeToolResult(value: unknown, structured: boolean, revision: Revision): string {
@@ -17,13 +18,4 @@ function encodeContent(value: Content): string {
   let members = `"content":${JSON.stringify(value.content)}`
   if (value.structured !== undefined) members += `,"structuredContent":${JSON.stringify(value.structured)}`
   return value.isError ? `${members},"isError":true` : members
-}
-
-/** A result that tells the caller that the tool failed. */
-export function encodeToolFailure(sentence: string): string {
-  return `${textMember(sentence)},"isError":true`
-}
-
-function textMember(text: string): string {
-  return `"content":[{"type":"text","text":${JSON.stringify(text)}}]`
 }

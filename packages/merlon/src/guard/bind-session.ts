@@ -2,6 +2,7 @@ import type { Principal } from '../call.ts'
 import { Fault } from '../errors.ts'
 import type { Session } from '../session/session-store.ts'
 import type { Envelope } from '../wire/revision.ts'
+import { statelessVersion } from '../wire/revision-2026-07-28.ts'
 import type { Guard } from './chain.ts'
 import type { Arrival, Authenticated, Decoded } from './gate.ts'
 
@@ -30,6 +31,9 @@ export const bindSession: Guard<
 
 /** The same for GET and DELETE, which carry no message. */
 export const bindNamedSession: Guard<Arrival & Authenticated, { readonly session: Session }> = (call) => {
+  // The stateless revision has neither GET nor DELETE, and a session header does not change that.
+  if (call.head.headers['mcp-protocol-version'] === statelessVersion)
+    throw new Fault('verb.refused', { allow: 'POST, OPTIONS' })
   const found = findSession(call)
   const settle = (session: Session) => {
     pinned(call, session)

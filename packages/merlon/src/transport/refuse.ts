@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { Message } from '../call.ts'
 import type { Fault } from '../errors.ts'
-import { encodeError } from '../wire/json-rpc.ts'
+import { encodeError, encodeResult } from '../wire/json-rpc.ts'
 import type { Envelope } from '../wire/revision.ts'
+import { encodeToolFailure } from '../wire/tool-failure.ts'
 import { type AnswerHeaders, corsHeaders } from './answer-headers.ts'
 import type { HttpCall } from './http-call.ts'
 
@@ -55,6 +56,10 @@ export function refusalBody(
   requestId: string | undefined,
 ): string {
   const { code, rpc } = fault.spec
+  // To the model that filled them in, wrong arguments are a result it can learn from (server/tools, "Error Handling").
+  if (fault.code === 'arguments.invalid' && envelope !== undefined && isToolCall(message)) {
+    return encodeResult(message.id, envelope.revision.result(encodeToolFailure(fault.sentence)))
+  }
   const inProtocol = message !== undefined || (rpc <= -32_000 && rpc >= -32_768 && fault.code !== 'internal')
   if (!inProtocol) {
     return JSON.stringify(
@@ -66,6 +71,10 @@ export function refusalBody(
     message: fault.sentence,
     data: fault.code === 'internal' ? { code, requestId } : { code, ...fault.detail.data },
   })
+}
+
+function isToolCall(message: Message | undefined): message is Extract<Message, { kind: 'request' }> {
+  return message?.kind === 'request' && message.method === 'tools/call'
 }
 
 function mayBeLarge(call: HttpCall): boolean {

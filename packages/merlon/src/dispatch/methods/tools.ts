@@ -5,10 +5,11 @@ import { isToolError } from '../../catalog/define.ts'
 import { Fault } from '../../errors.ts'
 import type { Target } from '../../method.ts'
 import { isObject } from '../../wire/json.ts'
+import { encodeToolFailure } from '../../wire/tool-failure.ts'
 import { Context } from '../context.ts'
 import type { Handler } from '../handler.ts'
 import { checkRetry } from '../questions.ts'
-import { encodeToolFailure, encodeToolResult } from '../tool-result.ts'
+import { encodeToolResult } from '../tool-result.ts'
 import type { Turn } from '../turn.ts'
 
 interface ToolTarget extends Target {
