@@ -43,7 +43,7 @@ if (only.length === 0) {
   step('format and lint', 'biome', ['check', '.'])
   step('types', 'tsc', ['-p', 'tsconfig.json'])
 }
-step('build', 'tsc', ['-b', 'packages/merlon'])
+step('build', 'tsc', ['-b', 'packages/merlon', 'packages/create-merlon'])
 
 const folder = mkdtempSync(join(tmpdir(), 'merlon-test-'))
 const file = join(folder, 'report.json')

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { AuditLog } from './audit/audit-log.ts'
@@ -12,7 +12,7 @@ import type { KeyStore } from './identity/key-store.ts'
 import { type IssuedKey, type KeyChange, Keys } from './identity/keys.ts'
 import type { Verdict } from './identity/verdict.ts'
 import { scopeSet } from './policy/scopes.ts'
-import { deriveKey, openRootKey } from './sealing/root-key.ts'
+import { deriveKey, openRootKey, rootKeyCheck } from './sealing/root-key.ts'
 
 /** What stays when the server stops: who may call, what was done, and the keys that seal. */
 export interface Installation {
@@ -55,8 +55,11 @@ export async function openInstallation(options: InstallationOptions): Promise<In
   let audit: FileAuditLog | undefined
   try {
     const known = await store.findFact('root-key-check')
-    const root = secrets.rootKey ?? openRootKey({ folder, storeHasData: known !== undefined })
-    const check = createHmac('sha256', deriveKey(root, 'key-check')).update('merlon root key').digest('base64url')
+    const root =
+      secrets.rootKey === undefined
+        ? openRootKey({ folder, env: {}, storeHasData: known !== undefined }).key
+        : createSecretKey(secrets.rootKey)
+    const check = rootKeyCheck(root)
     if ((await store.claimFact('root-key-check', check)) !== check) {
       throw new Error(
         'the root key is not the one that this store was made with. Put the right ENCRYPTION_KEY or root.key back; without it the keys in the store are of no use',
