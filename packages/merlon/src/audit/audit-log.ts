@@ -40,15 +40,15 @@ export interface AuditEntry {
 /** Where decisions are recorded. */
 export interface AuditLog {
   /**
-   * Takes the record of one decision; it is written within `flushMs`. Throws `audit.unavailable` while records cannot be
-   * written or too many wait: a call that cannot be recorded is not made.
+   * Takes the record of one decision; it is written within `flushMs`. Never throws: `check` tells beforehand whether
+   * records can be taken, and a call that cannot be recorded is not made.
    */
   append(entry: AuditEntry): void
   /** The same for a line that is a JSON object's members already, without braces and timestamp. The path of a call uses it. */
   appendLine(members: string): void
   /** Records a change and answers when it is on the disk. Rejects where that failed. */
   commit(entry: AuditEntry): Promise<void>
-  /** Throws `audit.unavailable` unless records can be taken now. */
+  /** Throws `audit.unavailable` while records cannot be written or too many wait. */
   check(): void
   close(): Promise<void>
 }
@@ -66,7 +66,7 @@ export function auditText(value: string): string {
 
 /** JSON text without a character that a terminal would act on or that would hide another. */
 function printable(json: string): string {
-  return json.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, escaped)
+  return json.replace(/[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, escaped)
 }
 
 function escaped(character: string): string {

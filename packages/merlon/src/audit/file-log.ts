@@ -1,10 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import type { Clock } from '../call.ts'
+import type { Clock, Instant } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { type AuditEntry, type AuditLog, encodeEntry, encodeLine } from './audit-log.ts'
 
 /** Records waiting in memory beyond which no further call is made. */
 const waitingBytesMax = 8 * 1_048_576
+/** Beyond this, records of what was refused meanwhile are counted and not kept: a disk that is full may not fill the memory. */
+const keptBytesMax = 2 * waitingBytesMax
 /** How long a failed write keeps calls out before the next try. */
 const retryMs = 1_000
 
@@ -13,7 +15,8 @@ const retryMs = 1_000
  *
  * Records of calls wait at most `flushMs` and are written together: a crash of the process may lose that much, a loss of
  * power what the system had not yet written. `commit` writes and syncs before it answers. While the file cannot be
- * written nothing is dropped: what waits is tried again, and meanwhile calls are refused.
+ * written what waits is tried again, and meanwhile calls are refused; only when memory for the records of refusals runs
+ * out are they left out, and a record then says how many.
  */
 export class FileAuditLog implements AuditLog {
   private waiting: string[] = []
@@ -21,6 +24,9 @@ export class FileAuditLog implements AuditLog {
   private timer: NodeJS.Timeout | undefined
   private writing: Promise<void> = Promise.resolve()
   private failedAt: number | undefined
+  /** The size of the file before the write that failed: whatever that left behind it is cut off before the next. */
+  private intact: number | undefined
+  private lost = 0
   private closed = false
   private readonly file: FileHandle
   private readonly flushMs: number
@@ -48,7 +54,11 @@ export class FileAuditLog implements AuditLog {
   }
 
   appendLine(members: string): void {
-    const line = encodeLine(members, this.clock())
+    if (this.waitingBytes > keptBytesMax) this.lost++
+    else this.keep(encodeLine(members, this.clock()))
+  }
+
+  private keep(line: string): void {
     this.waiting.push(line)
     this.waitingBytes += line.length
     this.timer ??= setTimeout(() => void this.flush(false).catch(() => undefined), this.flushMs)
@@ -56,7 +66,7 @@ export class FileAuditLog implements AuditLog {
 
   async commit(entry: AuditEntry): Promise<void> {
     if (this.closed) throw new Fault('audit.unavailable', { reason: 'closed' })
-    this.appendLine(encodeEntry(entry))
+    this.keep(encodeLine(encodeEntry(entry), this.clock()))
     await this.flush(true)
   }
 
@@ -85,15 +95,20 @@ export class FileAuditLog implements AuditLog {
   }
 
   private async write(sync: boolean): Promise<void> {
+    const { lost } = this
     const batch = this.waiting.join('')
     const size = this.waitingBytes
     this.waiting = []
     this.waitingBytes = 0
     try {
-      if (this.failedAt !== undefined) await dropTornLine(this.file)
-      if (batch !== '') await this.file.appendFile(batch)
+      if (this.intact !== undefined) await cutTo(this.file, this.intact)
+      this.intact = (await this.file.stat()).size
+      const lines = lost === 0 ? batch : batch + lossLine(lost, this.clock())
+      if (lines !== '') await this.file.appendFile(lines)
       if (sync) await this.file.datasync()
+      this.intact = undefined
       this.failedAt = undefined
+      this.lost -= lost
     } catch (cause) {
       this.waiting.unshift(batch)
       this.waitingBytes += size
@@ -105,7 +120,23 @@ export class FileAuditLog implements AuditLog {
   }
 }
 
-/** Cuts off a last line that a full disk or a kill left without its end; its record was never acknowledged, or is written anew. */
+function lossLine(lost: number, now: Instant): string {
+  const entry = {
+    type: 'server',
+    success: false,
+    level: 'error',
+    reason: 'records-lost',
+    outcome: String(lost),
+  } as const
+  return encodeLine(encodeEntry(entry), now)
+}
+
+/** Cuts off what a write left that failed part of the way: its whole lines too, since all of it is written again. */
+async function cutTo(file: FileHandle, size: number): Promise<void> {
+  if ((await file.stat()).size > size) await file.truncate(size)
+}
+
+/** Cuts off a last line that a full disk or a kill left without its end; its record was never acknowledged. */
 async function dropTornLine(file: FileHandle): Promise<void> {
   const { size } = await file.stat()
   const tail = Buffer.alloc(Math.min(size, 65_536))
