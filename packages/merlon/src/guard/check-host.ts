@@ -8,9 +8,9 @@ import type { Arrival } from './gate.ts'
  */
 export const checkHost: Guard<Arrival, object> = ({ head, gate }) => {
   const { host } = head.headers
+  if (host !== undefined && gate.hosts?.has(host)) return proved
   if (host === undefined || !isHost(host)) throw new Fault('host.malformed')
-  if (gate.hosts !== undefined && !gate.hosts.has(host) && !gate.hosts.has(host.toLowerCase()))
-    throw new Fault('host.refused')
+  if (gate.hosts !== undefined && !gate.hosts.has(host.toLowerCase())) throw new Fault('host.refused')
   return proved
 }
 

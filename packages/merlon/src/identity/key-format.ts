@@ -47,6 +47,11 @@ export function parseKey(text: string): ShownKey | undefined {
   return { id: `key_${text.slice(prefix.length, prefix.length + idLength)}`, text }
 }
 
+/** The id that a text would name if it were a key; nothing of the rest is looked at. */
+export function idIn(text: string): string {
+  return text.length === textLength ? `key_${text.slice(prefix.length, prefix.length + idLength)}` : ''
+}
+
 /** Random base62 characters, each equally likely: bytes past the last whole multiple of 62 are thrown away. */
 export function base62(random: RandomBytes, length: number): string {
   let text = ''

@@ -64,6 +64,11 @@ export function judge(key: KnownKey, digest: Buffer, now: Instant): Verdict {
     if (old === undefined) return refusal('secret', key.id)
     if (now >= old.graceUntil) return refusal('retired-secret', key.id)
   }
+  return standing(key, now)
+}
+
+/** What a key is good for at this moment, once it is known that its present secret was shown. */
+export function standing(key: KnownKey, now: Instant): Verdict {
   if (key.withdrawn !== undefined) return refusal(key.withdrawn, key.id)
   if (now >= key.expiresAt) return refusal('expired', key.id)
   return key.granted
@@ -73,6 +78,7 @@ export function refusal(reason: RefusalReason, credential?: string): Verdict {
   return { ok: false, reason, credential }
 }
 
-function same(left: Buffer, right: Buffer): boolean {
+/** Whether two digests are equal, in a time that does not tell where they differ. */
+export function same(left: Buffer, right: Buffer): boolean {
   return left.length === right.length && timingSafeEqual(left, right)
 }

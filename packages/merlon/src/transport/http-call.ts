@@ -2,6 +2,11 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { Fault } from '../errors.ts'
 import type { Gate, Head } from '../guard/gate.ts'
 
+/** How many requests of one connection are being answered. */
+export interface Slots {
+  taken: number
+}
+
 /**
  * One HTTP request on its way through the guards. What they prove is assigned to it; the fields are declared here so that
  * all calls have one shape.
@@ -28,8 +33,11 @@ export class HttpCall implements Head {
   target: unknown = undefined
   input: unknown = undefined
 
-  constructor(request: IncomingMessage, response: ServerResponse, gate: Gate) {
+  private readonly slots: Slots
+
+  constructor(request: IncomingMessage, response: ServerResponse, gate: Gate, slots: Slots) {
     this.gate = gate
+    this.slots = slots
     this.request = request
     this.response = response
     this.verb = request.method ?? ''
@@ -38,6 +46,11 @@ export class HttpCall implements Head {
     this.path = query < 0 ? this.url : this.url.slice(0, query)
     this.headers = request.headers
     this.rawHeaders = request.rawHeaders
+  }
+
+  /** Called when it has been answered: its connection may bring another. */
+  answered(): void {
+    this.slots.taken--
   }
 
   /** The head of the request is the call itself: no second object. */
@@ -69,8 +82,9 @@ export class HttpCall implements Head {
         else more.push(chunk)
       })
       request.on('end', () => resolve(more === undefined ? (first ?? empty) : Buffer.concat(more)))
-      request.on('close', () => reject(new Fault('call.cancelled')))
-      request.on('error', () => reject(new Fault('call.cancelled')))
+      request.on('close', () => {
+        if (!request.complete) reject(new Fault('call.cancelled'))
+      })
     })
   }
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Reply } from '../call.ts'
 import { type AnswerHeaders, corsHeaders } from './answer-headers.ts'
+import type { HttpCall } from './http-call.ts'
 import type { OpenStreams } from './open-streams.ts'
 import { encodeEvent, encodePriming } from './sse.ts'
 
@@ -9,17 +10,17 @@ export class HttpReply implements Reply {
   private readonly response: ServerResponse
   private readonly headers: AnswerHeaders
   private readonly streams: OpenStreams
-  private readonly origin: string | undefined
+  private readonly call: HttpCall
   private extra: string[] | undefined
   private listener: (() => void) | undefined
   private over = false
   streaming = false
 
-  constructor(response: ServerResponse, headers: AnswerHeaders, streams: OpenStreams, origin: string | undefined) {
+  constructor(response: ServerResponse, call: HttpCall, headers: AnswerHeaders, streams: OpenStreams) {
     this.response = response
+    this.call = call
     this.headers = headers
     this.streams = streams
-    this.origin = origin
   }
 
   get gone(): boolean {
@@ -54,11 +55,9 @@ export class HttpReply implements Reply {
 
   answer(message: string, status: number, id?: string): void {
     if (this.gone) return
-    if (this.streaming) {
-      this.over = true
-      this.response.end(encodeEvent(message, id))
-    } else {
-      this.over = true
+    this.end()
+    if (this.streaming) this.response.end(encodeEvent(message, id))
+    else {
       const head = this.head(this.headers.json)
       head.push('Content-Length', String(Buffer.byteLength(message)))
       this.response.writeHead(status, head)
@@ -68,7 +67,7 @@ export class HttpReply implements Reply {
 
   finish(status = 202): void {
     if (this.gone) return
-    this.over = true
+    this.end()
     if (!this.streaming) {
       const head = this.head(this.headers.none)
       if (status !== 204) head.push('Content-Length', '0')
@@ -84,6 +83,11 @@ export class HttpReply implements Reply {
     }
     this.listener = listener
     this.watch()
+  }
+
+  private end(): void {
+    this.over = true
+    this.call.answered()
   }
 
   private watched = false
@@ -102,7 +106,7 @@ export class HttpReply implements Reply {
 
   private head(base: readonly string[]): string[] {
     const head = base.slice()
-    if (this.origin !== undefined) head.push(...corsHeaders(this.origin, this.headers))
+    if (this.call.origin !== undefined) head.push(...corsHeaders(this.call.origin, this.headers))
     if (this.extra !== undefined) head.push(...this.extra)
     return head
   }

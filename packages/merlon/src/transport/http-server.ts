@@ -5,7 +5,7 @@ import { Fault, faultOf } from '../errors.ts'
 import type { Arrival, Gate } from '../guard/gate.ts'
 import { addressBucket } from '../guard/proxy-ranges.ts'
 import type { AnswerHeaders } from './answer-headers.ts'
-import { HttpCall } from './http-call.ts'
+import { HttpCall, type Slots } from './http-call.ts'
 import { HttpReply } from './http-reply.ts'
 import type { OpenStreams } from './open-streams.ts'
 import { refuse } from './refuse.ts'
@@ -50,20 +50,21 @@ export function createHttpServer(options: HttpOptions): Server {
   server.maxConnections = bounds.connectionsMax
   server.timeout = 60_000
 
-  const inFlight = new WeakMap<Socket, number>()
+  const slotsOf = new WeakMap<Socket, Slots>()
 
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
-    const open = (inFlight.get(socket) ?? 0) + 1
-    if (open > bounds.callsPerConnectionMax) {
+    let slots = slotsOf.get(socket)
+    if (slots === undefined) {
+      slots = { taken: 0 }
+      slotsOf.set(socket, slots)
+    }
+    if (++slots.taken > bounds.callsPerConnectionMax) {
       socket.destroy()
       return
     }
-    inFlight.set(socket, open)
-    response.on('close', () => inFlight.set(socket, (inFlight.get(socket) ?? 1) - 1))
-
-    const call = new HttpCall(request, response, gate)
-    const reply = (): Reply => new HttpReply(response, options.headers, options.streams, call.origin)
+    const call = new HttpCall(request, response, gate, slots)
+    const reply = (): Reply => new HttpReply(response, call, options.headers, options.streams)
     const fail = (thrown: unknown) => {
       const fault = faultOf(thrown)
       options.onRefused(call, fault)

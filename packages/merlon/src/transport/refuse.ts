@@ -20,6 +20,7 @@ export function refuse(
   fault: Fault,
   options: { readonly headers: AnswerHeaders; readonly challenge: () => string },
 ): void {
+  call.answered()
   if (response.headersSent || response.destroyed) {
     response.destroy()
     return
