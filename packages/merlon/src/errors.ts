@@ -475,6 +475,9 @@ export interface FaultDetail {
   readonly retryAfterMs?: number
   /** For Allow. */
   readonly allow?: string
+  /** For the audit record alone: the public id of a credential that was refused, and what a refused call was about. */
+  readonly credential?: string | undefined
+  readonly target?: string | undefined
   /** Why, for the audit record and the log alone; never sent. */
   readonly reason?: string
   readonly cause?: unknown

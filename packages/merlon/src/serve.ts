@@ -154,7 +154,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     headers,
     streams,
     bounds: limits,
-    challenge: () => `Bearer resource_metadata="${metadataUrl()}", scope="read write"`,
+    challenge: () => `Bearer resource_metadata="${metadataUrl()}"`,
     edge: (call) => edge.run(call),
     onRefused: (call, fault) => recordRefusal(call, fault, installation, log),
   })
@@ -306,7 +306,8 @@ function recordRefusal(call: HttpCall, fault: Fault, installation: ServeOptions[
         address: call.address,
         principal: call.principal as never,
         method: message?.method,
-        target: target?.name,
+        target: fault.detail.target ?? target?.name,
+        credential: fault.detail.credential,
       },
       fault,
     ),

@@ -36,6 +36,8 @@ export interface RefusedCall {
   readonly principal: Principal | undefined
   readonly method: string | undefined
   readonly target: string | undefined
+  /** The public id that a refused credential named. It proves nothing. */
+  readonly credential: string | undefined
 }
 
 /** The record of a refusal. Its type says which kind of guard it was. */
@@ -46,7 +48,7 @@ export function refusalEntry(call: RefusedCall, fault: Fault): AuditEntry {
     level: fault.spec.blame === 'server' ? 'error' : 'warn',
     requestId: call.requestId,
     ip: call.address,
-    clientId: call.principal?.credential,
+    clientId: call.principal?.credential ?? call.credential,
     principal: call.principal?.id,
     tenant: call.principal?.tenant,
     method: call.method,

@@ -18,7 +18,8 @@ export const authenticate: Guard<Needs, Authenticated> = (call) => {
   const { gate, head } = call
   const credential = credentialOf(head.headers)
   if (credential === undefined) throw new Fault('credential.missing')
-  if (credential.length > credentialLengthMax) return admit(call, { ok: false, reason: 'length' })
+  if (credential.length > credentialLengthMax)
+    return admit(call, { ok: false, reason: 'length', credential: undefined })
   const verdict = gate.verify(credential, call)
   return verdict instanceof Promise ? verdict.then((later) => admit(call, later)) : admit(call, verdict)
 }
@@ -27,7 +28,7 @@ function admit({ gate, address }: Needs, verdict: Verdict): { principal: Princip
   if (verdict.ok) return { principal: verdict.principal }
   const retryAfterMs = gate.failures.take(addressBucket(address), gate.clock())
   if (retryAfterMs > 0) throw new Fault('rate.exceeded', { retryAfterMs, reason: 'failed-authentication' })
-  throw new Fault('credential.invalid', { reason: verdict.reason })
+  throw new Fault('credential.invalid', { reason: verdict.reason, credential: verdict.credential })
 }
 
 /** The one credential of a request. An empty one is a bad one, not a missing one. */

@@ -32,7 +32,7 @@ export const authorize: Guard<Arrival & Authenticated & Decoded & { readonly env
   const target = method.target(message.params)
   if (target === undefined) throw method.unknown(message.params)
   const decision = decide(principal, target.requirement)
-  if (!decision.allowed) throw decision.hidden ? method.unknown(message.params) : lacking(decision.scope)
+  if (!decision.allowed) throw decision.hidden ? method.unknown(message.params) : lacking(decision.scope, target.name)
   return { method, target }
 }
 
@@ -51,10 +51,9 @@ function refuseUnless({ principal }: Authenticated, requirement: Requirement): v
   if (!decision.allowed) throw lacking(decision.hidden ? undefined : decision.scope)
 }
 
-function lacking(scope: string | undefined): Fault {
-  return scope === undefined
-    ? new Fault('scope.missing')
-    : new Fault('scope.missing', { says: `Required scope: ${scope}`, scope, data: { scope } })
+function lacking(scope: string | undefined, target?: string): Fault {
+  if (scope === undefined) return new Fault('scope.missing', { target })
+  return new Fault('scope.missing', { says: `Required scope: ${scope}`, scope, data: { scope }, target })
 }
 
 /** What a guard after `authorize` may take for granted of a request. */

@@ -1,5 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 
+const rangePattern = /^([0-9a-fA-F:.]+)\/([0-9]{1,3})$/
+
 /** The address ranges of the proxies in front, whose X-Forwarded-For is believed. */
 export class ProxyRanges {
   private readonly list = new BlockList()
@@ -9,12 +11,11 @@ export class ProxyRanges {
   constructor(ranges: readonly string[]) {
     this.empty = ranges.length === 0
     for (const range of ranges) {
-      const [address = '', bits = ''] = range.split('/')
+      const [, address = '', bits = ''] = rangePattern.exec(range) ?? []
       const family = isIP(address)
-      const length = Number(bits)
-      if (family === 0 || bits === '' || length > (family === 4 ? 32 : 128))
+      if (family === 0 || Number(bits) > (family === 4 ? 32 : 128))
         throw new RangeError(`not an address range: ${range}`)
-      this.list.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6')
+      this.list.addSubnet(address, Number(bits), family === 4 ? 'ipv4' : 'ipv6')
     }
   }
 
@@ -43,7 +44,7 @@ export class ProxyRanges {
 
 /** An IPv4 address that came mapped into IPv6 is written as IPv4. */
 function plain(address: string): string {
-  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
+  return /^::ffff:/i.test(address) && isIP(address.slice(7)) === 4 ? address.slice(7) : address
 }
 
 /** The bucket of an address: an IPv6 client owns a /64, and is counted by it. */
@@ -52,7 +53,8 @@ export function addressBucket(address: string): string {
   const [head = '', tail] = address.split('%')[0]!.split('::')
   const groups = head === '' ? [] : head.split(':')
   if (tail !== undefined) {
-    const rest = tail === '' ? 0 : tail.split(':').length
+    // An IPv4 address at the end stands for two groups.
+    const rest = tail === '' ? 0 : tail.split(':').length + (tail.includes('.') ? 1 : 0)
     for (let missing = 8 - groups.length - rest; missing > 0; missing--) groups.push('0')
     if (tail !== '') groups.push(...tail.split(':'))
   }

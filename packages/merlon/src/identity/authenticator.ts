@@ -67,13 +67,18 @@ const visible = /^[\x21-\x7e]{1,200}$/
 export function verdictOf(answer: unknown, roles: ReadonlyMap<string, ScopeSet>, now: Instant): Verdict {
   const subject = Accepted.subjectOf(answer)
   if (subject === undefined)
-    return { ok: false, reason: answer instanceof Rejected ? answer.reason.slice(0, 200) : 'no-answer' }
+    return {
+      ok: false,
+      reason: answer instanceof Rejected ? answer.reason.slice(0, 200) : 'no-answer',
+      credential: undefined,
+    }
   const { subject: id, scopes, role = 'user', tenant = 'default', expiresAt } = subject
-  if (typeof id !== 'string' || !visible.test(id)) return { ok: false, reason: 'subject' }
-  if (typeof tenant !== 'string' || !visible.test(tenant)) return { ok: false, reason: 'tenant' }
+  if (typeof id !== 'string' || !visible.test(id)) return { ok: false, reason: 'subject', credential: undefined }
+  if (typeof tenant !== 'string' || !visible.test(tenant)) return { ok: false, reason: 'tenant', credential: undefined }
   if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === 'string' && scopePattern.test(scope)))
-    return { ok: false, reason: 'scopes' }
-  if (typeof expiresAt !== 'number' || !(expiresAt > now)) return { ok: false, reason: 'expired' }
+    return { ok: false, reason: 'scopes', credential: undefined }
+  if (typeof expiresAt !== 'number' || !(expiresAt > now))
+    return { ok: false, reason: 'expired', credential: undefined }
   const granted = roles.get(role) ?? noScopes
   const principal: Principal = Object.freeze({
     id,

@@ -35,8 +35,8 @@ export function refuse(
     String(Buffer.byteLength(body)),
     ...corsHeaders(call.origin, options.headers),
   ]
-  if (call.requestId !== undefined) head.push('X-Request-Id', call.requestId)
-  if (status === 401) head.push('WWW-Authenticate', options.challenge())
+  if (status >= 500 && call.requestId !== undefined) head.push('X-Request-Id', call.requestId)
+  if (status === 401) head.push('WWW-Authenticate', `${options.challenge()}, scope="read write"`)
   if (fault.code === 'scope.missing') {
     const scope = fault.detail.scope === undefined ? '' : `, scope="${fault.detail.scope}"`
     head.push('WWW-Authenticate', `${options.challenge()}, error="insufficient_scope"${scope}`)
