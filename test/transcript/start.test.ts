@@ -171,8 +171,7 @@ describe('merlon start', () => {
       expect(await exited()).toBe(0)
     })
 
-    // Known to fail: in stream mode the stream begins before `initialize` has made the session. Drop `.fails` once it holds.
-    test.fails('the answer to initialize names the session', async () => {
+    test('the answer to initialize names the session', async () => {
       const { stdout, printed } = start('start', { PORT: '0' })
       await printed('Make one that lasts')
       const url = /http:\S+/.exec(stdout())![0]

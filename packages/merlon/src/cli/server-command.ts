@@ -45,7 +45,7 @@ export function registerServerCommands(
             name: config.name,
             local: server.url,
             endpoint: publicUrl === undefined ? server.url : `${publicUrl}${endpoint}`,
-            command: `merlon generate-keys${options.project === undefined ? '' : ` --project ${options.project}`}`,
+            command: nextKeyCommand(context.env, options.project),
           }
           context.out(`\n${firstStartText(places, server.firstStart)}`)
         }
@@ -58,6 +58,12 @@ export function registerServerCommands(
         )
       })
   }
+}
+
+/** How whoever started this makes the next key: through npm where npm started it, for then `merlon` is not on the path. */
+function nextKeyCommand(env: CliContext['env'], project: string | undefined): string {
+  if (/^(?:start|dev)$/.test(env['npm_lifecycle_event'] ?? '')) return 'npm run generate-keys'
+  return `merlon generate-keys${project === undefined ? '' : ` --project ${project}`}`
 }
 
 /**
