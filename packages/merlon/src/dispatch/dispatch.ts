@@ -1,7 +1,7 @@
 import type { Awaitable, Reply } from '../call.ts'
 import { Fault, faultOf } from '../errors.ts'
 import type { Handlers } from './handlers.ts'
-import { DirectLine, type Line, type ResponseMode } from './line.ts'
+import { DirectLine, type Line } from './line.ts'
 import type { LiveSession } from './live-session.ts'
 import { announcement } from './methods/subscriptions.ts'
 import type { Admitted, Ready } from './ready.ts'
@@ -11,12 +11,6 @@ import { Turn } from './turn.ts'
 
 /** Told once for each message that was answered or taken: with the fault it ended with, if any. */
 export type Recorder = (call: Admitted, fault: Fault | undefined, outcome: string) => void
-
-/** Methods whose answer has one form, whatever the setting: a session's id travels in a header, and a subscription is a stream. */
-const modes: ReadonlyMap<string, ResponseMode> = new Map([
-  ['initialize', 'json'],
-  ['subscriptions/listen', 'stream'],
-])
 
 /** Answers a message that passed every guard. */
 export type Dispatch = (call: Admitted, reply: Reply) => Awaitable<void>
@@ -78,7 +72,8 @@ export function createDispatch(services: Services, handlers: Handlers, record: R
 
   const lineFor = (call: Ready, reply: Reply, live: LiveSession | undefined): Line => {
     const { revision } = call.envelope
-    const mode = modes.get(call.message.method) ?? services.responseMode
+    // A subscription is a stream by its nature, whatever form other answers are given.
+    const mode = call.message.method === 'subscriptions/listen' ? 'stream' : services.responseMode
     return live === undefined
       ? new DirectLine(reply, mode, revision, call.requestId)
       : new SessionLine(reply, mode, revision, call.requestId, live, services.live)

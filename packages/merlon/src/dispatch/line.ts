@@ -48,7 +48,6 @@ export class DirectLine implements Line {
     this.mode = mode
     this.revision = revision
     this.requestId = requestId
-    if (mode === 'stream') reply.openStream()
   }
 
   notify(message: string): void {
@@ -56,6 +55,7 @@ export class DirectLine implements Line {
   }
 
   result(id: RequestId, result: string): void {
+    if (this.mode === 'stream') this.reply.openStream()
     this.reply.answer(encodeResult(id, result), 200)
   }
 

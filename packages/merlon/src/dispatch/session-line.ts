@@ -34,7 +34,6 @@ export class SessionLine implements Line {
     this.requestId = requestId
     this.live = live
     this.sessions = sessions
-    if (mode === 'stream') this.open()
   }
 
   notify(message: string): void {
@@ -77,6 +76,7 @@ export class SessionLine implements Line {
   }
 
   private end(message: string): void {
+    if (this.mode === 'stream') this.open()
     if (this.stream === undefined) this.reply.answer(message, 200)
     else this.stream.finish(message)
     this.drop()
