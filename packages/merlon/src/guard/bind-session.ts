@@ -20,7 +20,7 @@ export const bindSession: Guard<
   const { gate, message, envelope } = call
   if (!envelope.revision.stateful || (message.kind === 'request' && message.method === 'initialize')) return none
   if (call.head.headers[gate.sessionHeader] === undefined && message.kind !== 'response') {
-    // Before a session: a ping, and methods that do not exist, so that they are told apart from ones that need a session.
+    // Before a session only what needs none: a ping. A method that does not exist is not told apart from one that needs one.
     const method = message.kind === 'request' ? gate.methods.stateful.get(message.method) : undefined
     if (message.kind === 'request' && method !== undefined && !method.needsSession) return none
   }

@@ -1,0 +1,65 @@
+import { assignRequestId } from './assign-request-id.ts'
+import { authenticate } from './authenticate.ts'
+import { authorize, authorizeSession } from './authorize.ts'
+import { bindNamedSession, bindSession } from './bind-session.ts'
+import { chain } from './chain.ts'
+import { checkArguments, checkParamHeaders } from './check-arguments.ts'
+import { checkHead } from './check-head.ts'
+import { checkHost } from './check-host.ts'
+import { checkMedia } from './check-media.ts'
+import { decode, readBody, settleRevision } from './decode.ts'
+import type { Arrival } from './gate.ts'
+import { limitPrincipal } from './limit-principal.ts'
+import { edge, known, mcp } from './pipeline.ts'
+import { resolveAddress } from './resolve-address.ts'
+
+/* The compiler reads this file: where a wrong order compiles, `@ts-expect-error` is an error itself. */
+
+// The right order compiles, one guard after the other.
+const decoded = known.and(checkMedia).and(readBody).and(decode).and(settleRevision)
+decoded.and(bindSession).and(limitPrincipal).and(authorize).and(checkParamHeaders).and(checkArguments)
+known.and(bindNamedSession).and(authorizeSession)
+chain<Arrival>().and(checkHead).and(checkHost).and(assignRequestId).and(resolveAddress).and(authenticate)
+export const principalIsProved: (call: Parameters<typeof mcp.run>[0]) => unknown = mcp.run
+
+// Who calls is asked where the address and the request id are settled.
+// @ts-expect-error
+chain<Arrival>().and(authenticate)
+// @ts-expect-error
+chain<Arrival>().and(assignRequestId).and(authenticate)
+// @ts-expect-error
+chain<Arrival>().and(resolveAddress).and(authenticate)
+
+// Nothing is decided before it is known who calls and what is asked.
+// @ts-expect-error
+edge.and(authorize)
+// @ts-expect-error
+known.and(authorize)
+// @ts-expect-error
+edge.and(authorizeSession)
+// @ts-expect-error
+edge.and(readBody).and(decode).and(settleRevision).and(authorize)
+// @ts-expect-error
+known.and(readBody).and(decode).and(authorize)
+
+// A bucket is a principal's, and a session too.
+// @ts-expect-error
+edge.and(limitPrincipal)
+// @ts-expect-error
+edge.and(bindNamedSession)
+// @ts-expect-error
+known.and(bindSession)
+// @ts-expect-error
+edge.and(readBody).and(decode).and(settleRevision).and(bindSession)
+
+// A body is read before it is decoded, and decoded before its revision is settled.
+// @ts-expect-error
+known.and(decode)
+// @ts-expect-error
+known.and(readBody).and(settleRevision)
+
+// Arguments are looked at when the call is allowed.
+// @ts-expect-error
+decoded.and(bindSession).and(checkArguments)
+// @ts-expect-error
+decoded.and(bindSession).and(checkParamHeaders)
