@@ -89,6 +89,8 @@ export interface Reply {
   answer(message: string, status: number, id?: string): void
   /** Ends without a message: with this status (202) where nothing was streamed. */
   finish(status?: number): void
+  /** The answer takes its time: the connection is kept although nothing passes over it. */
+  bePatient(): void
   /** Calls back once when the client has left or the answer is complete. */
   onGone(listener: () => void): void
 }

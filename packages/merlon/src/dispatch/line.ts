@@ -17,6 +17,8 @@ export interface Line {
   /** Lets go of the response stream; the client resumes it after `retryMs`. */
   release(retryMs: number): void
   onGone(listener: () => void): void
+  /** Keeps the connection although nothing passes over it. */
+  bePatient(): void
   /** Adds a header to an answer that has not begun. */
   header(name: string, value: string): void
   /** Asks the client something while it waits; undefined where this revision does not ask that way. */
@@ -77,6 +79,10 @@ export class DirectLine implements Line {
 
   onGone(listener: () => void): void {
     this.reply.onGone(listener)
+  }
+
+  bePatient(): void {
+    this.reply.bePatient()
   }
 
   header(name: string, value: string): void {

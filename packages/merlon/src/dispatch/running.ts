@@ -8,9 +8,16 @@ export interface Running {
   readonly deadline: Instant
   /** When the credential ends, and this with it. */
   readonly credentialEndsAt: Instant
+  /** When it began. */
+  readonly startedAt: Instant
   /** Ends it with this fault. */
   withdraw(fault: Fault): void
+  /** Told once it has gone on for a while. */
+  bePatient(): void
 }
+
+/** Well under the time after which an idle connection is closed. */
+const patienceAfterMs = 10_000
 
 /** All that goes on now, so that it ends in time, with its credential, and before the server stops. */
 export class AllRunning {
@@ -45,6 +52,7 @@ export class AllRunning {
     for (const running of [...this.all]) {
       if (running.credentialEndsAt <= now) running.withdraw(new Fault('credential.invalid', { reason: 'expired' }))
       else if (running.deadline <= now) running.withdraw(new Fault('tool.timeout'))
+      else if (running.startedAt + patienceAfterMs <= now) running.bePatient()
     }
   }
 

@@ -53,7 +53,9 @@ function keepOpen(services: Services, principal: Principal, stream: SessionStrea
     credential: principal.credential,
     credentialEndsAt: principal.expiresAt,
     deadline: Number.POSITIVE_INFINITY,
+    startedAt: services.clock(),
     withdraw: () => reply.finish(),
+    bePatient: () => reply.bePatient(),
   }
   services.running.addStream(open, services.streamsPerPrincipalMax)
   stream.attach(reply)

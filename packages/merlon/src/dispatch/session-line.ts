@@ -64,6 +64,10 @@ export class SessionLine implements Line {
     // Leaving does not cancel here: the call goes on, bounded by its time, and its answer can be fetched by a resume.
   }
 
+  bePatient(): void {
+    this.reply.bePatient()
+  }
+
   header(name: string, value: string): void {
     this.reply.header(name, value)
   }

@@ -44,6 +44,14 @@ export class Turn implements Running {
     return this.call.principal.expiresAt
   }
 
+  get startedAt(): number {
+    return this.call.startedAt
+  }
+
+  bePatient(): void {
+    this.line.bePatient()
+  }
+
   /** Made only when a handler asks for it. */
   get signal(): AbortSignal {
     if (this.controller === undefined) {

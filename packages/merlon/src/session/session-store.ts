@@ -37,7 +37,7 @@ export interface SessionStore {
   end(id: string, binding: string, now: Instant): Awaitable<boolean>
   /** Ends every session opened with this binding; answers their ids. */
   endBound(binding: string, now: Instant): Awaitable<readonly string[]>
-  /** Drops what has expired; answers their ids. */
+  /** Drops what has expired; answers the ids of all that expired since the last sweep. */
   sweep(now: Instant): Awaitable<readonly string[]>
   /** Sessions alive now. */
   count(now: Instant): Awaitable<number>

@@ -76,6 +76,10 @@ export class HttpReply implements Reply {
     this.response.end()
   }
 
+  bePatient(): void {
+    if (!this.gone) this.response.setTimeout(0)
+  }
+
   onGone(listener: () => void): void {
     if (this.gone) {
       listener()

@@ -11,6 +11,7 @@ export class MemorySessionStore implements SessionStore {
   private readonly kept = new Map<string, Kept>()
   private readonly perBinding = new Map<string, number>()
   private readonly perTenant = new Map<string, number>()
+  private readonly expired: string[] = []
   private readonly idleMs: number
 
   constructor(idleMs: number) {
@@ -24,7 +25,7 @@ export class MemorySessionStore implements SessionStore {
       (this.perBinding.get(session.binding) ?? 0) >= caps.perPrincipal
     // Expired sessions hold no place; looking for them only when a cap is reached keeps `open` cheap.
     if (full()) {
-      this.sweep(now)
+      this.expire(now)
       if (full()) return 'full'
     }
     this.kept.set(session.id, { session, usedAt: now })
@@ -36,10 +37,7 @@ export class MemorySessionStore implements SessionStore {
   find(id: string, binding: string, now: Instant): Session | undefined {
     const kept = this.kept.get(id)
     if (kept === undefined || kept.session.binding !== binding) return undefined
-    if (this.isOver(kept, now)) {
-      this.drop(id)
-      return undefined
-    }
+    if (this.isOver(kept, now)) return undefined
     kept.usedAt = now
     return kept.session
   }
@@ -63,16 +61,23 @@ export class MemorySessionStore implements SessionStore {
   }
 
   sweep(now: Instant): readonly string[] {
-    const ids: string[] = []
-    for (const [id, kept] of this.kept) if (this.isOver(kept, now)) ids.push(id)
-    for (const id of ids) this.drop(id)
-    return ids
+    this.expire(now)
+    return this.expired.splice(0)
   }
 
   count(now: Instant): number {
     let alive = 0
     for (const kept of this.kept.values()) if (!this.isOver(kept, now)) alive++
     return alive
+  }
+
+  /** Drops what has expired, and keeps the ids for the next sweep to tell. */
+  private expire(now: Instant): void {
+    for (const [id, kept] of this.kept) {
+      if (!this.isOver(kept, now)) continue
+      this.drop(id)
+      this.expired.push(id)
+    }
   }
 
   private isOver(kept: Kept, now: Instant): boolean {
