@@ -312,7 +312,8 @@ function recordRefusal(call: HttpCall, fault: Fault, installation: ServeOptions[
       fault,
     ),
   )
-  if (fault.code === 'internal' || fault.spec.blame === 'server') {
+  // An outage is told once by who found it, not by every call that it turns away.
+  if (fault.code === 'internal' || (fault.spec.blame === 'server' && fault.cause !== undefined)) {
     log.error({ requestId: call.requestId, code: fault.code, err: fault.cause }, fault.spec.says)
   }
 }

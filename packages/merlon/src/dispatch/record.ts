@@ -45,7 +45,8 @@ export function refusalEntry(call: RefusedCall, fault: Fault): AuditEntry {
   return {
     type: refusalType(call, fault),
     success: false,
-    level: fault.spec.blame === 'server' ? 'error' : 'warn',
+    // A secret that was replaced, shown after its grace: someone still has it, and should not.
+    level: fault.spec.blame === 'server' || fault.detail.reason === 'retired-secret' ? 'error' : 'warn',
     requestId: call.requestId,
     ip: call.address,
     clientId: call.principal?.credential ?? call.credential,

@@ -48,6 +48,7 @@ export function createHttpServer(options: HttpOptions): Server {
   // Node must drop no header line unseen: a guard counts them (TR-05).
   server.maxHeadersCount = 0
   server.maxConnections = bounds.connectionsMax
+  server.maxRequestsPerSocket = 100_000
   server.timeout = 60_000
 
   const slotsOf = new WeakMap<Socket, Slots>()
