@@ -1,0 +1,208 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Session, SessionCaps, SessionStore } from './session-store.ts'
+
+export interface SessionStoreOpened {
+  readonly store: SessionStore
+  close?(): Promise<void>
+}
+
+const now = 1_800_000_000_000
+const idleMs = 60_000
+const durationMs = 600_000
+const wide: SessionCaps = { perPrincipal: 1_000, perTenant: 1_000, total: 1_000 }
+
+let opened = 0
+const sessionOf = (binding: string, change: Partial<Session> = {}): Session => ({
+  id: `session-${++opened}`,
+  tenant: 'a',
+  binding,
+  version: '2025-11-25',
+  client: { name: 'c', version: '1', capabilities: { sampling: {}, roots: { listChanged: true } } },
+  openedAt: now,
+  expiresAt: now + durationMs,
+  logLevel: undefined,
+  subscriptions: undefined,
+  ...change,
+})
+
+/** What a `SessionStore` is, whatever it is made of. `open` gives an empty one whose sessions end after `idleMs` without use. */
+export function sessionStoreContract(name: string, open: (idleMs: number) => Promise<SessionStoreOpened>): void {
+  describe(`the session store ${name}`, () => {
+    let opened: SessionStoreOpened
+    let store: SessionStore
+
+    beforeEach(async () => {
+      opened = await open(idleMs)
+      store = opened.store
+    })
+    afterEach(() => opened.close?.())
+
+    const put = async (session: Session, at = now) => {
+      expect(await store.open(session, wide, at)).toBe('opened')
+      return session
+    }
+    const isThere = async ({ id, binding }: Session, at = now) => (await store.find(id, binding, at)) !== undefined
+
+    test('finds a session with all that it was opened with', async () => {
+      const whole = sessionOf('alice', { logLevel: 'error', subscriptions: new Set(['note://1']) })
+      const bare = sessionOf('alice', { client: { name: undefined, version: undefined, capabilities: {} } })
+      for (const session of [whole, bare]) {
+        await put({ ...session })
+        expect(await store.find(session.id, 'alice', now)).toEqual(session)
+      }
+    })
+
+    test('SE-03: is found by the principal that opened it, and by nobody else', async () => {
+      const session = await put(sessionOf('alice'))
+      for (const binding of ['bob', '', 'alic', 'alice ', 'Alice'])
+        expect(await store.find(session.id, binding, now)).toBeUndefined()
+      expect(await isThere(session)).toBe(true)
+    })
+
+    test('finds nothing by an id that was never given', async () => {
+      await put(sessionOf('alice'))
+      for (const id of ['', 'none', 'constructor', '__proto__', "' OR 1=1 --"])
+        expect(await store.find(id, 'alice', now)).toBeUndefined()
+    })
+
+    test('SE-05: ends with its last millisecond, on reading', async () => {
+      const session = await put(sessionOf('alice', { expiresAt: now + 100 }))
+      expect(await isThere(session, now + 99)).toBe(true)
+      expect(await isThere(session, now + 100)).toBe(false)
+    })
+
+    test('SE-05: ends when it was not used for too long, and each use puts that off', async () => {
+      const session = await put(sessionOf('alice'))
+      expect(await isThere(session, now + idleMs - 1)).toBe(true)
+      expect(await isThere(session, now + 2 * idleMs - 2)).toBe(true)
+      expect(await isThere(session, now + 3 * idleMs - 2)).toBe(false)
+    })
+
+    test('SE-03: a look by somebody else is no use', async () => {
+      const session = await put(sessionOf('alice'))
+      await store.find(session.id, 'bob', now + idleMs - 1)
+      expect(await isThere(session, now + idleMs)).toBe(false)
+    })
+
+    test('use does not put off its end', async () => {
+      const session = await put(sessionOf('alice', { expiresAt: now + idleMs + 1 }))
+      expect(await isThere(session, now + idleMs - 1)).toBe(true)
+      expect(await isThere(session, now + idleMs + 1)).toBe(false)
+    })
+
+    test('keeps what the client sets', async () => {
+      const session = await put(sessionOf('alice'))
+      const other = await put(sessionOf('alice'))
+      await store.update(session.id, { logLevel: 'debug' }, now)
+      await store.update(session.id, { subscriptions: new Set(['a://1', 'a://2']) }, now)
+      const found = await store.find(session.id, 'alice', now)
+      expect(found?.logLevel).toBe('debug')
+      expect([...(found?.subscriptions ?? [])].sort()).toEqual(['a://1', 'a://2'])
+      expect((await store.find(other.id, 'alice', now))?.logLevel).toBeUndefined()
+    })
+
+    test('a change to a session that is gone does nothing', async () => {
+      const session = await put(sessionOf('alice'))
+      await store.end(session.id, 'alice', now)
+      await store.update(session.id, { logLevel: 'debug' }, now)
+      await store.update('none', { logLevel: 'debug' }, now)
+      expect(await isThere(session)).toBe(false)
+    })
+
+    test('SE-10: is ended once, and only by the principal that opened it', async () => {
+      const session = await put(sessionOf('alice'))
+      expect(await store.end(session.id, 'bob', now)).toBe(false)
+      expect(await isThere(session)).toBe(true)
+      const ends = await Promise.all(Array.from({ length: 10 }, async () => store.end(session.id, 'alice', now)))
+      expect(ends.filter(Boolean)).toHaveLength(1)
+      expect(await isThere(session)).toBe(false)
+      expect(await store.end('none', 'alice', now)).toBe(false)
+    })
+
+    test('one that has expired cannot be ended any more', async () => {
+      const session = await put(sessionOf('alice'))
+      expect(await store.end(session.id, 'alice', session.expiresAt)).toBe(false)
+    })
+
+    test('ends all sessions of a principal at once, and no other', async () => {
+      const ids = []
+      for (let each = 0; each < 3; each++) ids.push((await put(sessionOf('alice'))).id)
+      const other = await put(sessionOf('bob'))
+      expect([...(await store.endBound('alice', now))].sort()).toEqual(ids.sort())
+      expect(await store.endBound('alice', now)).toEqual([])
+      for (const id of ids) expect(await store.find(id, 'alice', now)).toBeUndefined()
+      expect(await isThere(other)).toBe(true)
+      expect(await store.count(now)).toBe(1)
+    })
+
+    test.each<[keyof SessionCaps, Partial<Session>, Partial<Session>]>([
+      ['perPrincipal', { binding: 'alice' }, { binding: 'bob' }],
+      ['perTenant', { tenant: 'a' }, { tenant: 'b' }],
+    ])('SE-06: %s holds exactly, and those that are open go on', async (cap, full, free) => {
+      const caps = { ...wide, [cap]: 2 }
+      const first = sessionOf('alice', full)
+      const second = sessionOf('alice', full)
+      expect(await store.open(first, caps, now)).toBe('opened')
+      expect(await store.open(second, caps, now)).toBe('opened')
+      const third = sessionOf('alice', full)
+      expect(await store.open(third, caps, now)).toBe('full')
+      expect(await isThere(third)).toBe(false)
+      expect((await isThere(first)) && (await isThere(second))).toBe(true)
+      expect(await store.open(sessionOf('alice', free), caps, now)).toBe('opened')
+      await store.end(first.id, 'alice', now)
+      expect(await store.open(third, caps, now)).toBe('opened')
+      expect(await store.open(sessionOf('alice', full), caps, now)).toBe('full')
+    })
+
+    test('SE-06: total holds exactly, whoever opens', async () => {
+      const caps = { ...wide, total: 2 }
+      for (const who of ['alice', 'bob'])
+        expect(await store.open(sessionOf(who, { tenant: who }), caps, now)).toBe('opened')
+      expect(await store.open(sessionOf('carol', { tenant: 'c' }), caps, now)).toBe('full')
+    })
+
+    test('an expired session holds no place', async () => {
+      const caps = { ...wide, perPrincipal: 1 }
+      await store.open(sessionOf('alice', { expiresAt: now + 10 }), caps, now)
+      expect(await store.open(sessionOf('alice'), caps, now + 9)).toBe('full')
+      expect(await store.open(sessionOf('alice'), caps, now + 10)).toBe('opened')
+    })
+
+    test('fifty that open at once with a cap of ten are ten', async () => {
+      const caps = { ...wide, perPrincipal: 10 }
+      const all = await Promise.all(Array.from({ length: 50 }, async () => store.open(sessionOf('alice'), caps, now)))
+      expect(all.filter((each) => each === 'opened')).toHaveLength(10)
+      expect(await store.count(now)).toBe(10)
+    })
+
+    test('a sweep drops what is over and answers it once, whether somebody looked for it or not', async () => {
+      const brief = await put(sessionOf('alice', { expiresAt: now + 10 }))
+      const looked = await put(sessionOf('alice', { expiresAt: now + 10 }))
+      const ended = await put(sessionOf('alice', { expiresAt: now + 10 }))
+      const long = await put(sessionOf('alice'))
+      expect(await store.sweep(now + 9)).toEqual([])
+      expect(await isThere(looked, now + 10)).toBe(false)
+      await store.end(ended.id, 'alice', now)
+      expect([...(await store.sweep(now + 10))].sort()).toEqual([brief.id, looked.id].sort())
+      expect(await store.sweep(now + 10)).toEqual([])
+      expect(await isThere(long, now + 10)).toBe(true)
+    })
+
+    test('one that gave way to a new one is answered by the next sweep', async () => {
+      const caps = { ...wide, perPrincipal: 1 }
+      const old = sessionOf('alice', { expiresAt: now + 10 })
+      await store.open(old, caps, now)
+      await store.open(sessionOf('alice'), caps, now + 10)
+      expect(await store.sweep(now + 10)).toEqual([old.id])
+      expect(await store.sweep(now + 10)).toEqual([])
+    })
+
+    test('counts what is alive', async () => {
+      await put(sessionOf('alice', { expiresAt: now + 10 }))
+      await put(sessionOf('bob'))
+      expect(await store.count(now + 9)).toBe(2)
+      expect(await store.count(now + 10)).toBe(1)
+      expect(await store.count(now + idleMs)).toBe(0)
+    })
+  })
+}
