@@ -11,7 +11,7 @@ import { openSqlKeyStore } from '../../packages/merlon/src/store/sql/key-store.t
  * `+ <key>` made, `- <key>` revoked.
  */
 const folder = process.argv[2]!
-const root = openRootKey({ folder, env: {}, storeHasData: true })
+const root = openRootKey({ folder, storeHasData: true })
 const pepper = deriveKey(root.key, 'api-key-pepper')
 const audit = openSync(join(folder, 'audit.jsonl'), 'a', 0o600)
 const keys = new Keys({

@@ -20,7 +20,7 @@ const file = join(folder, 'merlon.db')
 const acknowledged = { made: new Set<string>(), revoked: new Set<string>() }
 
 beforeAll(async () => {
-  openRootKey({ folder, env: {}, storeHasData: false })
+  openRootKey({ folder, storeHasData: false })
   const store = await openSqlKeyStore({ file })
   await store.ensureTenant('a', 1)
   await store.createUser({ id: 'usr_alice', tenant: 'a', name: 'alice', role: 'user', status: 'active' }, 1)
@@ -63,7 +63,7 @@ function auditLines(): KeyChange[] {
 it(`keeps every acknowledged key and every acknowledged revoke through ${kills} kills (F1)`, {
   timeout: 60_000,
 }, async () => {
-  const pepper = deriveKey(openRootKey({ folder, env: {}, storeHasData: true }).key, 'api-key-pepper')
+  const pepper = deriveKey(openRootKey({ folder, storeHasData: true }).key, 'api-key-pepper')
   const roles = new Map([['user', new Set(['read'])]])
   for (let kill = 0; kill < kills; kill++) {
     await workThenKill(15 + ((kill * 13) % 50), (kill * 7) % 30)

@@ -1,4 +1,4 @@
-import { createSecretKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { AuditLog } from './audit/audit-log.ts'
@@ -55,18 +55,14 @@ export async function openInstallation(options: InstallationOptions): Promise<In
   let audit: FileAuditLog | undefined
   try {
     const known = await store.findFact('root-key-check')
-    const root =
-      secrets.rootKey === undefined
-        ? openRootKey({ folder, env: {}, storeHasData: known !== undefined }).key
-        : createSecretKey(secrets.rootKey)
+    const root = secrets.rootKey ?? openRootKey({ folder, storeHasData: known !== undefined }).key
     const check = rootKeyCheck(root)
     if ((await store.claimFact('root-key-check', check)) !== check) {
       throw new Error(
         'the root key is not the one that this store was made with. Put the right ENCRYPTION_KEY or root.key back; without it the keys in the store are of no use',
       )
     }
-    const pepper =
-      secrets.apiKeyPepper === undefined ? deriveKey(root, 'api-key-pepper') : createSecretKey(secrets.apiKeyPepper)
+    const pepper = secrets.apiKeyPepper ?? deriveKey(root, 'api-key-pepper')
     const pepperName = pepperId(pepper)
     if ((await store.claimFact('pepper', pepperName)) !== pepperName) {
       throw new Error(

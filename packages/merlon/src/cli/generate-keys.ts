@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { parseKeyMaterial } from '../config/secret-value.ts'
+import { freshKeyMaterial } from '../sealing/key-material.ts'
 import { type CliContext, CliError, type ProjectOption, projectFolder, withProject } from './context.ts'
 import { createKey } from './key.ts'
 
@@ -27,7 +26,7 @@ export function registerGenerateKeysCommand(program: Command, context: CliContex
 }
 
 function generateSecrets(context: CliContext, options: ProjectOption & { write?: true; json?: true }): void {
-  const secrets = { ENCRYPTION_KEY: freshSecret(), API_KEY_SECRET: freshSecret() }
+  const secrets = { ENCRYPTION_KEY: freshKeyMaterial(), API_KEY_SECRET: freshKeyMaterial() }
   const lines = Object.entries(secrets).map(([name, value]) => `${name}=${value}`)
   if (options.write) {
     const path = join(projectFolder(context, options), '.env')
@@ -38,14 +37,6 @@ function generateSecrets(context: CliContext, options: ProjectOption & { write?:
     return
   }
   context.out(options.json ? JSON.stringify(secrets, null, 2) : lines.join('\n'))
-}
-
-/** 32 random bytes. By a chance of one in a million they read like a placeholder; then it draws again. */
-function freshSecret(): string {
-  for (;;) {
-    const text = randomBytes(32).toString('base64url')
-    if (parseKeyMaterial(text).ok) return text
-  }
 }
 
 /** Writes a file that did not exist, for its owner alone, and onto the disk. */

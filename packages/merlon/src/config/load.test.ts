@@ -176,8 +176,8 @@ describe('secrets', () => {
     expect(loaded.config.secrets).toEqual({ rootKey: 'env:ENCRYPTION_KEY', apiKeyPepper: 'env:API_KEY_SECRET' })
     expect(loaded.config.store.databaseUrl).toBe('env:DATABASE_URL')
     expect(origin(loaded, 'secrets.rootKey')).toBe('.env:ENCRYPTION_KEY')
-    expect(loaded.secrets.rootKey?.toString('hex')).toBe(rootKey)
-    expect(loaded.secrets.apiKeyPepper?.length).toBe(32)
+    expect(loaded.secrets.rootKey?.export().toString('hex')).toBe(rootKey)
+    expect(loaded.secrets.apiKeyPepper?.symmetricKeySize).toBe(32)
     expect(loaded.secrets.databaseUrl).toBe('postgres://m:x9Lq@db.example/m')
     expect(loaded.secrets.names).toEqual(['ENCRYPTION_KEY', 'API_KEY_SECRET', 'DATABASE_URL'])
     expect(JSON.stringify(loaded.secrets)).toBe(
@@ -191,8 +191,8 @@ describe('secrets', () => {
       'root.hex': `${rootKey}\n`,
     }
     const { secrets } = loadConfig(given(files, { MERLON_PEPPER: pepper }))
-    expect(secrets.rootKey?.toString('hex')).toBe(rootKey)
-    expect(secrets.apiKeyPepper?.toString('base64url')).toBe(pepper)
+    expect(secrets.rootKey?.export().toString('hex')).toBe(rootKey)
+    expect(secrets.apiKeyPepper?.export().toString('base64url')).toBe(pepper)
   })
 
   test.each([

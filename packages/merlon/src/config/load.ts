@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { isPlaceholder } from '../sealing/key-material.ts'
 import { mapDynemcp } from './dynemcp.ts'
 import { type EnvFile, parseEnvFile } from './env-file.ts'
 import {
@@ -17,7 +18,7 @@ import { type JsonSource, parseJsonSource } from './json-source.ts'
 import { ConfigError, type Problem, problemLine, saidOf } from './problem.ts'
 import { rules } from './rules.ts'
 import { type Config, configSchema } from './schema.ts'
-import { isPlaceholder, looksLikeSecret } from './secret-value.ts'
+import { looksLikeSecret, makeSecrets } from './secret-value.ts'
 import { resolveSecret, type SecretPath, Secrets, secretPaths, secretProblem } from './secrets.ts'
 import { settings } from './settings.ts'
 
@@ -338,7 +339,7 @@ function readSecrets(
       where: draft.whereOf(['secrets', 'apiKeyPepper']),
       path: 'secrets.apiKeyPepper',
       says: 'is the root key too; one secret serves one purpose',
-      fix: 'Run `merlon generate-keys --secrets` for good ones',
+      fix: makeSecrets,
     })
   }
   const jwt = environment.get('JWT_SECRET')

@@ -1,8 +1,10 @@
+import type { KeyObject } from 'node:crypto'
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
+import { parseKeyMaterial } from '../sealing/key-material.ts'
 import type { Environment } from './environment.ts'
 import { type ConfigFiles, openToOthers } from './files.ts'
-import { databaseUrlProblem, parseKeyMaterial } from './secret-value.ts'
+import { databaseUrlProblem, makeSecrets } from './secret-value.ts'
 
 /** The settings whose value is a reference to a secret. */
 export const secretPaths = ['secrets.rootKey', 'secrets.apiKeyPepper', 'store.databaseUrl'] as const
@@ -31,13 +33,13 @@ export class Secrets {
     Object.freeze(this)
   }
 
-  /** 32 bytes that wrap every other key. Absent: root.key in the data folder. */
-  get rootKey(): Buffer | undefined {
+  /** From it every other key is derived. Absent: root.key in the data folder. */
+  get rootKey(): KeyObject | undefined {
     return this.#key('secrets.rootKey')
   }
 
-  /** 32 bytes that key the digests of API keys. Absent: derived from the root key. */
-  get apiKeyPepper(): Buffer | undefined {
+  /** Keys the digests of API keys. Absent: derived from the root key. */
+  get apiKeyPepper(): KeyObject | undefined {
     return this.#key('secrets.apiKeyPepper')
   }
 
@@ -64,12 +66,12 @@ export class Secrets {
     return `Secrets ${inspect(this.toJSON())}`
   }
 
-  #key(path: SecretPath): Buffer | undefined {
+  #key(path: SecretPath): KeyObject | undefined {
     const text = this.#texts.get(path)
     if (text === undefined) return undefined
     const material = parseKeyMaterial(text)
-    if (!material.ok) throw new Error(`${path} ${material.says}`)
-    return material.bytes
+    if ('says' in material) throw new Error(`${path} ${material.says}`)
+    return material.key
   }
 }
 
@@ -103,5 +105,5 @@ export function secretProblem(path: SecretPath, text: string): { says: string; f
     return says === undefined ? undefined : { says, fix: 'Give an address such as postgres://merlon@db.example/merlon' }
   }
   const material = parseKeyMaterial(text)
-  return material.ok ? undefined : material
+  return 'says' in material ? { says: material.says, fix: makeSecrets } : undefined
 }
