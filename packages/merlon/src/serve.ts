@@ -1,11 +1,11 @@
 import type { AddressInfo } from 'node:net'
-import { isAbsolute, join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import type { Awaitable, Clock, RandomBytes } from './call.ts'
+import { resolve } from 'node:path'
+import type { Clock, RandomBytes } from './call.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import { loadCatalog } from './catalog/load.ts'
 import { changedKinds, watchCatalog } from './catalog/watch.ts'
 import type { Config } from './config/schema.ts'
+import { loadAuthenticator, verifier } from './credentials.ts'
 import { Changes } from './dispatch/changes.ts'
 import { createDispatch } from './dispatch/dispatch.ts'
 import { handlersFor } from './dispatch/handlers.ts'
@@ -13,13 +13,12 @@ import { LiveSessions } from './dispatch/live-sessions.ts'
 import { recorder, refusalEntry } from './dispatch/record.ts'
 import { AllRunning } from './dispatch/running.ts'
 import type { Log, Services } from './dispatch/services.ts'
-import { Fault } from './errors.ts'
+import type { Fault } from './errors.ts'
 import type { Gate } from './guard/gate.ts'
+import { ownHosts, publicHosts } from './guard/own-hosts.ts'
 import { edge } from './guard/pipeline.ts'
 import { ProxyRanges } from './guard/proxy-ranges.ts'
 import type { HistoryStore } from './history/history-store.ts'
-import { type Authenticator, verdictOf } from './identity/authenticator.ts'
-import type { Verdict } from './identity/verdict.ts'
 import type { Installation } from './installation.ts'
 import { RateLimiter } from './limit/rate.ts'
 import { scopeSet } from './policy/scopes.ts'
@@ -233,60 +232,6 @@ function requestIds(random: RandomBytes): () => string {
   const prefix = random(6).toString('hex')
   let count = 0
   return () => `${prefix}-${(++count).toString(36)}`
-}
-
-/** API keys are ours to check; any other credential goes to the project's module, where there is one. */
-function verifier(
-  installation: ServeOptions['installation'],
-  authenticator: Authenticator | undefined,
-  roles: ReadonlyMap<string, ReadonlySet<string>>,
-  clock: Clock,
-): Gate['verify'] {
-  if (authenticator === undefined) return (credential) => installation.verify(credential)
-  return (credential, { address, requestId }): Awaitable<Verdict> => {
-    if (credential.startsWith('mrl_')) return installation.verify(credential)
-    return askAuthenticator(authenticator, credential, { address, requestId }).then((answer) =>
-      verdictOf(answer, roles, clock()),
-    )
-  }
-}
-
-async function askAuthenticator(
-  authenticator: Authenticator,
-  credential: string,
-  request: { address: string; requestId: string },
-): Promise<unknown> {
-  try {
-    return await authenticator.authenticate(credential, request)
-  } catch (cause) {
-    // That it could not be checked is our outage, not the caller's bad credential.
-    throw new Fault('store.unavailable', { cause, reason: 'authenticator' })
-  }
-}
-
-async function loadAuthenticator(project: string, module: string | undefined): Promise<Authenticator | undefined> {
-  if (module === undefined) return undefined
-  const file = isAbsolute(module) ? module : join(project, module)
-  const loaded: { default?: Partial<Authenticator> } = await import(pathToFileURL(resolve(file)).href)
-  if (typeof loaded.default?.authenticate !== 'function') {
-    throw new Error(`${file}: the default export is not made with defineAuthenticator`)
-  }
-  return loaded.default as Authenticator
-}
-
-/** The Host headers that mean the listening address. On loopback all its names do. */
-function ownHosts(host: string, port: number): readonly string[] {
-  const loopback = host === 'localhost' || host === '::1' || host.startsWith('127.')
-  const literal = host.includes(':') ? `[${host}]` : host
-  const names = loopback
-    ? [...new Set([literal === 'localhost' ? '127.0.0.1' : literal, 'localhost', '127.0.0.1', '[::1]'])]
-    : [literal]
-  return names.flatMap((name) => (port === 80 ? [`${name}:80`, name] : [`${name}:${port}`]))
-}
-
-function publicHosts(base: string): readonly string[] {
-  const { host, protocol } = new URL(base)
-  return host.includes(':') ? [host] : [host, `${host}:${protocol === 'https:' ? 443 : 80}`]
 }
 
 function listenFailure(cause: NodeJS.ErrnoException, config: Config): Error {

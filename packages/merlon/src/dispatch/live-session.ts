@@ -6,7 +6,11 @@ import type { HistoryEvent } from '../history/history-store.ts'
 import type { Session } from '../session/session-store.ts'
 import { encodeRequest } from '../wire/json-rpc.ts'
 import { type Resumption, SessionStream } from './session-stream.ts'
-import type { Turn } from './turn.ts'
+
+/** A call that is being answered, as far as its session minds it. */
+interface Underway {
+  cancel(reason: Fault): void
+}
 
 interface Question {
   readonly resolve: (result: Params) => void
@@ -22,7 +26,7 @@ export class LiveSession {
   principal: Principal
   private readonly resumption: Resumption | undefined
   private streams: Map<number, SessionStream> | undefined
-  private turns: Map<RequestId, Turn> | undefined
+  private turns: Map<RequestId, Underway> | undefined
   private questions: Map<RequestId, Question> | undefined
   private nextStream = standaloneStream + 1
 
@@ -72,7 +76,7 @@ export class LiveSession {
   }
 
   /** Refuses an id that is still being answered, so that no answer can be taken for another's. */
-  begin(id: RequestId, turn: Turn): void {
+  begin(id: RequestId, turn: Underway): void {
     this.turns ??= new Map()
     if (this.turns.has(id)) throw new Fault('id.in-flight')
     this.turns.set(id, turn)

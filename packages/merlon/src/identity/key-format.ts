@@ -6,11 +6,11 @@ import type { RandomBytes } from '../call.ts'
  * characters (256.03 bits); the check is the CRC-32 of everything before it, so that a mistyped or invented key is
  * refused without asking a store, and a scanner can tell a leaked key from a word that looks like one.
  */
-const prefix = 'mrl_'
+export const keyPrefix = 'mrl_'
 const idLength = 12
 const secretLength = 43
 const checkLength = 6
-const bodyLength = prefix.length + idLength + 1 + secretLength
+const bodyLength = keyPrefix.length + idLength + 1 + secretLength
 const textLength = bodyLength + checkLength
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
@@ -34,7 +34,7 @@ export interface ShownKey {
 
 /** Makes a new key, or, given the id of one, a new secret for it. */
 export function mintKey(random: RandomBytes, id = `key_${base62(random, idLength)}`): MintedKey {
-  const body = `${prefix}${id.slice(4)}_${base62(random, secretLength)}`
+  const body = `${keyPrefix}${id.slice(4)}_${base62(random, secretLength)}`
   const text = body + checksum(body)
   if (!whole.test(text)) throw new Error(`not the id of a key: ${id}`)
   return { text, id, last4: text.slice(-4) }
@@ -44,12 +44,12 @@ export function mintKey(random: RandomBytes, id = `key_${base62(random, idLength
 export function parseKey(text: string): ShownKey | undefined {
   if (text.length !== textLength || !whole.test(text)) return undefined
   if (checksum(text.slice(0, bodyLength)) !== text.slice(bodyLength)) return undefined
-  return { id: `key_${text.slice(prefix.length, prefix.length + idLength)}`, text }
+  return { id: `key_${text.slice(keyPrefix.length, keyPrefix.length + idLength)}`, text }
 }
 
 /** The id that a text would name if it were a key; nothing of the rest is looked at. */
 export function idIn(text: string): string {
-  return text.length === textLength ? `key_${text.slice(prefix.length, prefix.length + idLength)}` : ''
+  return text.length === textLength ? `key_${text.slice(keyPrefix.length, keyPrefix.length + idLength)}` : ''
 }
 
 /** Random base62 characters, each equally likely: bytes past the last whole multiple of 62 are thrown away. */
