@@ -224,11 +224,15 @@ describe('secrets', () => {
     expect(refusal(given({ ...own(value), 'open.hex': { text: rootKey, mode: 0o640 } }))[0]).toContain(says)
   })
 
-  test('one secret for two purposes', () => {
-    expect(refusal(given({}, { ENCRYPTION_KEY: rootKey, API_KEY_SECRET: rootKey }))[0]).toContain(
-      'is the root key too; one secret serves one purpose',
-    )
-  })
+  test.each(['hex', 'base64', 'base64url'] as const)(
+    'one secret for two purposes, the second time in %s',
+    (encoding) => {
+      const again = Buffer.from(rootKey, 'hex').toString(encoding)
+      expect(refusal(given({}, { ENCRYPTION_KEY: rootKey, API_KEY_SECRET: again }))[0]).toContain(
+        'is the root key too; one secret serves one purpose',
+      )
+    },
+  )
 
   test('an .env with secrets that others can read; one without is taken', () => {
     expect(refusal(given({ '.env': { text: `ENCRYPTION_KEY=${rootKey}`, mode: 0o644 } }))).toEqual([

@@ -333,8 +333,11 @@ function readSecrets(
     if (problem === undefined) texts.set(path, resolved.text)
     else problems.push({ ...at, says: `${reference} ${problem.says}`, fix: problem.fix })
   }
-  const root = texts.get('secrets.rootKey')
-  if (root !== undefined && root === texts.get('secrets.apiKeyPepper')) {
+  const env: Record<string, string> = Object.create(null)
+  for (const [name, { value }] of environment) env[name] = value
+  const secrets = new Secrets(texts, references, Object.freeze(env))
+  const { rootKey, apiKeyPepper } = secrets
+  if (rootKey !== undefined && apiKeyPepper?.equals(rootKey)) {
     problems.push({
       where: draft.whereOf(['secrets', 'apiKeyPepper']),
       path: 'secrets.apiKeyPepper',
@@ -346,9 +349,7 @@ function readSecrets(
   if (jwt !== undefined && isPlaceholder(jwt.value)) {
     problems.push({ where: jwt.origin, path: '', says: 'is a placeholder or a published sample', fix: 'Remove it' })
   }
-  const env: Record<string, string> = Object.create(null)
-  for (const [name, { value }] of environment) env[name] = value
-  return new Secrets(texts, references, Object.freeze(env))
+  return secrets
 }
 
 function referenceAt(config: Config, path: SecretPath): string | undefined {
