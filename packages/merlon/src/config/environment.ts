@@ -1,5 +1,5 @@
+import { openToOthers } from '../private-file.ts'
 import type { EnvFile } from './env-file.ts'
-import { openToOthers } from './files.ts'
 import { nearest } from './near.ts'
 import type { Problem } from './problem.ts'
 import { type Setting, settingsByEnvironment } from './settings.ts'

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { permissions } from '../private-file.ts'
 
 /** A text file as the operator left it. */
 export interface FoundFile {
@@ -36,15 +37,10 @@ function readFile(path: string): ReturnType<ConfigFiles['read']> {
     if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
       return { problem: 'begins with a byte order mark; save it as UTF-8 without one' }
     }
-    return { text: strictUtf8.decode(bytes), mode: process.platform === 'win32' ? 0 : found.mode & 0o777 }
+    return { text: strictUtf8.decode(bytes), mode: permissions(found) }
   } catch (thrown) {
     return { problem: thrown instanceof TypeError ? 'is not UTF-8' : 'cannot be read' }
   } finally {
     closeSync(file)
   }
-}
-
-/** Whether others than the owner can read or change it. */
-export function openToOthers(mode: number): boolean {
-  return (mode & 0o077) !== 0
 }

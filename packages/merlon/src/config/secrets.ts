@@ -1,9 +1,10 @@
 import type { KeyObject } from 'node:crypto'
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
+import { openToOthers } from '../private-file.ts'
 import { parseKeyMaterial } from '../sealing/key-material.ts'
 import type { Environment } from './environment.ts'
-import { type ConfigFiles, openToOthers } from './files.ts'
+import type { ConfigFiles } from './files.ts'
 import { databaseUrlProblem, makeSecrets } from './secret-value.ts'
 
 /** The settings whose value is a reference to a secret. */

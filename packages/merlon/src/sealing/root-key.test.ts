@@ -64,10 +64,12 @@ describe('the root key (CR-04, CR-12)', () => {
     expect(() => open()).toThrow(`others can read the key file ${path}; run: chmod 600 ${path}`)
   })
 
-  it('is not made in a folder that others can write to', () => {
-    chmodSync(folder, 0o777)
-    expect(() => open()).toThrow('others can write to the data folder')
+  it.each([0o777, 0o720, 0o702])('is neither made in nor read from a folder of mode %o', (mode) => {
+    chmodSync(folder, mode)
+    expect(() => open()).toThrow(`others can write to the data folder ${folder}; run: chmod go-w ${folder}`)
     expect(readdirSync(folder)).toEqual([])
+    writeFileSync(join(folder, 'root.key'), good.toString('hex'), { mode: 0o600 })
+    expect(() => open({ storeHasData: true })).toThrow('others can write to the data folder')
   })
 
   it.each([

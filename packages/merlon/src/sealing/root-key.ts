@@ -5,15 +5,14 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readSync,
-  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import type { RandomBytes } from '../call.ts'
+import { makeDataFolder, openToOthers, permissions } from '../private-file.ts'
 import { freshKeyMaterial, parseKeyMaterial } from './key-material.ts'
 
 /**
@@ -51,6 +50,7 @@ const keyBytes = 32
  * do, and shows nothing of the key.
  */
 export function openRootKey({ folder, storeHasData, random }: RootKeyPlace): RootKey {
+  makeDataFolder(folder)
   const path = join(folder, 'root.key')
   const text = readPrivate(path)
   if (text !== undefined) return { key: keyOf(text, path, storeHasData), created: false }
@@ -86,8 +86,6 @@ export function rootKeyCheck(root: KeyObject): string {
 }
 
 const textBytesMax = 1_024
-// Elsewhere the mode bits say nothing about who may read.
-const bits = process.platform === 'win32' ? 0 : 0o777
 
 /** The text of a file that its owner alone can read; `undefined` where there is none. */
 function readPrivate(path: string): string | undefined {
@@ -103,7 +101,9 @@ function readPrivate(path: string): string | undefined {
   try {
     const stat = fstatSync(handle)
     if (!stat.isFile()) throw new Error(`${path} is not a file`)
-    if (stat.mode & bits & 0o077) throw new Error(`others can read the key file ${path}; run: chmod 600 ${path}`)
+    if (openToOthers(permissions(stat))) {
+      throw new Error(`others can read the key file ${path}; run: chmod 600 ${path}`)
+    }
     const length = readSync(handle, text, 0, textBytesMax, 0)
     return text.toString('latin1', 0, length)
   } finally {
@@ -117,10 +117,6 @@ function readPrivate(path: string): string | undefined {
  * last, so that a crash leaves no empty key behind, and of two that start at once one wins and both read the same.
  */
 function writeOnce(folder: string, path: string, text: string): boolean {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  if (statSync(folder).mode & bits & 0o022) {
-    throw new Error(`others can write to the data folder ${folder}; run: chmod go-w ${folder}`)
-  }
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   const handle = openSync(draft, 'wx', 0o600)
   try {

@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type CompiledQuery, Kysely } from 'kysely'
 import { Fault } from '../../errors.ts'
+import { makeDataFolder, openToOthers, permissions } from '../../private-file.ts'
 import type { SqlDatabase } from './database.ts'
 import { sqliteDialect } from './sqlite-dialect.ts'
 import type { Tables } from './tables.ts'
@@ -53,17 +54,11 @@ export function openSqlite(file: string, waitMs = 5_000): SqlDatabase {
 
 /** Makes the file, and its folder, for their owner alone; refuses what others could replace or read. */
 function keepPrivate(path: string): void {
-  const folder = dirname(path)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  // Elsewhere the mode bits say nothing about who may write.
-  const bits = process.platform === 'win32' ? 0 : 0o777
-  if (statSync(folder).mode & bits & 0o022) {
-    throw new Error(`others can write to the data folder ${folder}; run: chmod go-w ${folder}`)
-  }
+  makeDataFolder(dirname(path))
   // SQLite gives its log and its index the mode of the database.
   const handle = openSync(path, 'a', 0o600)
   try {
-    if (fstatSync(handle).mode & bits & 0o077) {
+    if (openToOthers(permissions(fstatSync(handle)))) {
       throw new Error(`others can read the database ${path}; run: chmod 600 ${path}`)
     }
   } finally {
