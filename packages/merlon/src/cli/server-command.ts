@@ -38,6 +38,12 @@ export function registerServerCommands(
         )
         const { openServer } = await import('../app.ts')
         const server: RunningServer = await openServer({ project, config, secrets, mode, log })
+        // Before a word is printed: whoever reads that it serves may stop it at once.
+        const stopped = untilStopped(server, process, {
+          say: context.say,
+          fail: (error) => log.fatal({ err: error }, 'unexpected failure; stopping'),
+          leave: (exitCode) => process.exit(exitCode),
+        })
         context.out(`Merlon serves ${server.url}`)
         if (server.firstStart !== undefined) {
           const { publicUrl, endpoint } = config.server
@@ -49,13 +55,7 @@ export function registerServerCommands(
           }
           context.out(`\n${firstStartText(places, server.firstStart)}`)
         }
-        exitWith(
-          await untilStopped(server, process, {
-            say: context.say,
-            fail: (error) => log.fatal({ err: error }, 'unexpected failure; stopping'),
-            leave: (exitCode) => process.exit(exitCode),
-          }),
-        )
+        exitWith(await stopped)
       })
   }
 }
