@@ -194,6 +194,30 @@ describe('merlon start', () => {
     )
   })
 
+  test.each([
+    ['--inspect=0', '--inspect'],
+    ['--heapsnapshot-signal=SIGUSR2', '--heapsnapshot-signal'],
+  ])('it does not serve with %s, which shows its memory', async (option, name) => {
+    const { exited, stdout, stderr } = start('start', { NODE_OPTIONS: option })
+    expect(await exited()).toBe(1)
+    expect(stdout()).toBe('')
+    expect(stderr()).toContain(
+      `merlon: ${name} lets others read the secrets of this process from its memory\nmerlon: hint: start without it, NODE_OPTIONS included; \`merlon dev\` allows it\n`,
+    )
+  })
+
+  test('a signal opens no inspector on it', async () => {
+    const { child, stderr, printed, exited } = start('start', { NODE_OPTIONS: '--inspect-port=0' })
+    await printed('Make one that lasts')
+    const said = once(child.stderr!, 'data')
+    child.kill('SIGUSR1')
+    await said
+    child.kill('SIGTERM')
+    expect(await exited()).toBe(0)
+    expect(stderr()).toContain('merlon: SIGUSR1 opens no inspector here; `merlon dev` allows one\n')
+    expect(stderr()).not.toContain('Debugger listening')
+  })
+
   test('a secret from .env does its work and is out of reach of the tools', async () => {
     const keys = start('generate-keys', {})
     await keys.exited()
@@ -220,6 +244,14 @@ describe('merlon start', () => {
 })
 
 describe('merlon dev', () => {
+  test('it serves with an inspector', async () => {
+    const { child, stdout, printed, exited } = start('dev', { NODE_OPTIONS: '--inspect=0' })
+    await printed('Make one that lasts')
+    expect(stdout()).toMatch(/^Merlon serves /)
+    child.kill('SIGTERM')
+    expect(await exited()).toBe(0)
+  })
+
   test('it says what a tool lacks, and does not start', async () => {
     writeFileSync(join(project, 'src/tools/hello.ts'), 'export default 1\n')
     const { exited, stdout, stderr } = start('dev')

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type CliContext, loadProject, type ProjectOption, withProject } from './context.ts'
 import { firstStartText } from './first-start.ts'
+import { refuseInspection } from './inspection.ts'
 
 /** A running server, as much of it as a command needs. */
 export interface RunningServer {
@@ -29,6 +30,7 @@ export function registerServerCommands(
     withProject(program.command(mode))
       .description(does)
       .action(async (options: ProjectOption) => {
+        if (mode === 'start') refuseInspection(context.say)
         const { project, config, secrets } = await loadProject(context, options)
         lendEnvironment(secrets.env, secrets.names)
         const { pino } = await import('pino')
