@@ -473,6 +473,8 @@ export interface FaultDetail {
   readonly scope?: string
   /** For Retry-After. */
   readonly retryAfterMs?: number
+  /** For RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers): the limit that was reached. */
+  readonly limit?: { readonly name: string; readonly callsMax: number; readonly windowMs: number }
   /** For Allow. */
   readonly allow?: string
   /** For the audit record alone: the public id of a credential that was refused, and what a refused call was about. */

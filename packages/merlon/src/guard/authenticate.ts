@@ -27,7 +27,10 @@ export const authenticate: Guard<Needs, Authenticated> = (call) => {
 function admit({ gate, address }: Needs, verdict: Verdict): { principal: Principal } {
   if (verdict.ok) return { principal: verdict.principal }
   const retryAfterMs = gate.failures.take(addressBucket(address), gate.clock())
-  if (retryAfterMs > 0) throw new Fault('rate.exceeded', { retryAfterMs, reason: 'failed-authentication' })
+  if (retryAfterMs > 0) {
+    const limit = { name: 'failures', ...gate.failures.rate }
+    throw new Fault('rate.exceeded', { retryAfterMs, reason: 'failed-authentication', limit })
+  }
   throw new Fault('credential.invalid', { reason: verdict.reason, credential: verdict.credential })
 }
 

@@ -4,7 +4,11 @@ import type { Arrival, Authenticated } from './gate.ts'
 
 /** Takes one call from the principal's bucket. */
 export const limitPrincipal: Guard<Arrival & Authenticated, object> = ({ gate, principal }) => {
-  const retryAfterMs = gate.calls?.take(principal.binding, gate.clock()) ?? 0
-  if (retryAfterMs > 0) throw new Fault('rate.exceeded', { retryAfterMs, reason: 'principal' })
+  const { calls } = gate
+  if (calls === undefined) return proved
+  const retryAfterMs = calls.take(principal.binding, gate.clock())
+  if (retryAfterMs > 0) {
+    throw new Fault('rate.exceeded', { retryAfterMs, reason: 'principal', limit: { name: 'calls', ...calls.rate } })
+  }
   return proved
 }

@@ -14,7 +14,7 @@ export interface Rate {
 export class RateLimiter {
   /** When each bucket is at rest again, in ticks of `1 / callsMax` ms since `origin`: whole numbers, so nothing is rounded. */
   private readonly buckets = new Map<string, number>()
-  private readonly rate: Rate
+  readonly rate: Rate
   private readonly bucketsMax: number
   private origin: Instant | undefined
 

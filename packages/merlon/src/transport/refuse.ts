@@ -42,8 +42,10 @@ export function refuse(
     head.push('WWW-Authenticate', `${options.challenge()}, error="insufficient_scope"${scope}`)
   }
   if (fault.detail.allow !== undefined) head.push('Allow', fault.detail.allow)
-  if (status === 429 || status === 503)
-    head.push('Retry-After', String(Math.max(1, Math.ceil((fault.detail.retryAfterMs ?? 1_000) / 1_000))))
+  if (status === 429 || status === 503) {
+    const seconds = Math.max(1, Math.ceil((fault.detail.retryAfterMs ?? 1_000) / 1_000))
+    head.push('Retry-After', String(seconds), ...limitHeaders(fault, seconds))
+  }
   if (call.body === undefined && mayBeLarge(call)) head.push('Connection', 'close')
   response.writeHead(status, head)
   response.end(body)
@@ -72,6 +74,13 @@ export function refusalBody(
     message: fault.sentence,
     data: fault.code === 'internal' ? { code, requestId } : { code, ...fault.detail.data },
   })
+}
+
+/** What the limit is, and that nothing of it is left (draft-ietf-httpapi-ratelimit-headers §3 and §4). */
+function limitHeaders({ detail: { limit } }: Fault, seconds: number): readonly string[] {
+  if (limit === undefined) return []
+  const policy = `"${limit.name}";q=${limit.callsMax};w=${Math.ceil(limit.windowMs / 1_000)}`
+  return ['RateLimit-Policy', policy, 'RateLimit', `"${limit.name}";r=0;t=${seconds}`]
 }
 
 function isToolCall(message: Message | undefined): message is Extract<Message, { kind: 'request' }> {
