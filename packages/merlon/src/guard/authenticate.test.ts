@@ -117,7 +117,11 @@ describe('authenticate', () => {
     expect(() => show({ 'x-api-key': 'guess' }, gate)).toThrow(
       expect.objectContaining({
         code: 'rate.exceeded',
-        detail: { retryAfterMs: 6_000, reason: 'failed-authentication' },
+        detail: {
+          retryAfterMs: 6_000,
+          reason: 'failed-authentication',
+          limit: { name: 'failures', callsMax: 10, windowMs: 60_000 },
+        },
       }),
     )
     expect(show({ 'x-api-key': 'good' }, gate)).toMatchObject({ principal: { id: 'u1' } })

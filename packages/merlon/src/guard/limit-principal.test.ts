@@ -13,7 +13,10 @@ test('a principal has one bucket, whatever its address, and another principal an
   expect(call('192.0.2.1')).toBe(proved)
   expect(call('192.0.2.2')).toBe(proved)
   expect(() => call('192.0.2.3')).toThrow(
-    expect.objectContaining({ code: 'rate.exceeded', detail: { retryAfterMs: 30_000, reason: 'principal' } }),
+    expect.objectContaining({
+      code: 'rate.exceeded',
+      detail: { retryAfterMs: 30_000, reason: 'principal', limit: { name: 'calls', callsMax: 2, windowMs: 60_000 } },
+    }),
   )
   expect(call('192.0.2.1', 'somebody else')).toBe(proved)
 })
