@@ -60,7 +60,8 @@ export class LiveSession {
   }
 
   openStandalone(): SessionStream {
-    return this.standalone ?? this.addStream(standaloneStream)
+    const { standalone } = this
+    return standalone === undefined || standalone.isBroken ? this.addStream(standaloneStream) : standalone
   }
 
   openStream(): SessionStream {

@@ -4,7 +4,6 @@ import { decodeEventId } from '../history/event-id.ts'
 import type { Session } from '../session/session-store.ts'
 import type { Running } from './running.ts'
 import type { Services } from './services.ts'
-import type { SessionStream } from './session-stream.ts'
 
 /** A GET or DELETE of a session that passed its guards. */
 export interface SessionCall {
@@ -29,26 +28,35 @@ export async function openSessionStream(
   if (lastEventId === undefined || live.canResume === undefined) {
     const stream = live.openStandalone()
     if (stream.taken) throw new Fault('stream.taken')
-    keepOpen(services, principal, stream, reply)
+    keepOpen(services, principal, reply)
+    stream.attach(reply)
     const revision = services.revisions.stateful.get(session.version)
     if (revision?.primesStreams) stream.prime()
     return
   }
-  const { history, key } = live.canResume
-  const place = decodeEventId(key, session.id, lastEventId)
+  const resumption = live.canResume
+  const place = decodeEventId(resumption.key, session.id, lastEventId)
   if (place === undefined) throw new Fault('session.unknown', { reason: 'event-id' })
   const stream = live.findStream(place.stream)
   if (stream?.taken) throw new Fault('stream.taken')
-  const missed = await history.after(session.id, place.stream, place.seq, services.clock())
-  if (missed === undefined) throw new Fault('session.unknown', { reason: 'history-lost' })
-  if (stream?.taken) throw new Fault('stream.taken')
+  keepOpen(services, principal, reply)
+  if (stream !== undefined) {
+    if (!(await stream.resume(reply, place.seq, resumption))) throw historyLost()
+    return
+  }
+  // The stream has ended: what was missed is all there is.
+  const missed = await resumption.history.after(session.id, place.stream, place.seq, services.clock())
+  if (missed === undefined) throw historyLost()
   reply.openStream()
   for (const event of missed) if (event.message !== '') reply.event(event.message, live.eventId(event))
-  if (stream === undefined) reply.finish()
-  else keepOpen(services, principal, stream, reply)
+  reply.finish()
 }
 
-function keepOpen(services: Services, principal: Principal, stream: SessionStream, reply: Reply): void {
+function historyLost(): Fault {
+  return new Fault('session.unknown', { reason: 'history-lost' })
+}
+
+function keepOpen(services: Services, principal: Principal, reply: Reply): void {
   const open: Running = {
     credential: principal.credential,
     credentialEndsAt: principal.expiresAt,
@@ -58,7 +66,6 @@ function keepOpen(services: Services, principal: Principal, stream: SessionStrea
     bePatient: () => reply.bePatient(),
   }
   services.running.addStream(open, services.streamsPerPrincipalMax)
-  stream.attach(reply)
   reply.onGone(() => services.running.remove(open))
 }
 

@@ -21,8 +21,12 @@ export class SessionStream {
   readonly session: string
   readonly number: number
   private reader: Reply | undefined
+  /** Who is being given what it missed. */
+  private returning: Reply | undefined
   private readonly resumption: Resumption | undefined
   private tail: Promise<void> | undefined
+  /** A message could not be kept: nothing after it is kept or sent, so that what is kept has no gap. */
+  private broken = false
 
   constructor(session: string, number: number, resumption: Resumption | undefined) {
     this.session = session
@@ -32,12 +36,44 @@ export class SessionStream {
 
   /** Whether somebody is reading it now. */
   get taken(): boolean {
-    return this.reader !== undefined && !this.reader.gone
+    return isReading(this.reader) || isReading(this.returning)
+  }
+
+  /** Whether a message of it is lost, and with it all that would follow. */
+  get isBroken(): boolean {
+    return this.broken
   }
 
   attach(reply: Reply): void {
     this.reader = reply
     reply.openStream()
+  }
+
+  /**
+   * Gives a reader what came after `seq`, and then what comes; false where some of that is no longer kept. This takes its
+   * turn among the messages, so that none is lost or sent twice between what was missed and what comes.
+   */
+  resume(reply: Reply, seq: number, { history, key, clock }: Resumption): Promise<boolean> {
+    this.returning = reply
+    const replay = (this.tail ?? Promise.resolve()).then(async () => {
+      try {
+        const missed = this.broken ? undefined : await history.after(this.session, this.number, seq, clock())
+        if (missed === undefined) return false
+        this.attach(reply)
+        for (const event of missed)
+          if (event.message !== '') reply.event(event.message, encodeEventId(key, this.session, this.number, event.seq))
+        return true
+      } finally {
+        this.returning = undefined
+      }
+    })
+    this.follow(
+      replay.then(
+        () => undefined,
+        () => undefined,
+      ),
+    )
+    return replay
   }
 
   /** Sends the id that a resume would name if the stream broke before its first message. */
@@ -79,12 +115,22 @@ export class SessionStream {
     }
     const { history, key, clock } = resumption
     const sendAs = (seq: number) => send(encodeEventId(key, this.session, this.number, seq))
-    if (this.tail === undefined) {
-      const seq = history.append(this.session, this.number, message, clock())
+    const append = () => history.append(this.session, this.number, message, clock())
+    if (this.tail !== undefined) {
+      this.queue(
+        this.tail.then(async () => {
+          if (!this.broken) sendAs(await append())
+        }),
+      )
+      return
+    }
+    if (this.broken) return
+    try {
+      const seq = append()
       if (typeof seq === 'number') sendAs(seq)
       else this.queue(seq.then(sendAs))
-    } else {
-      this.queue(this.tail.then(async () => sendAs(await history.append(this.session, this.number, message, clock()))))
+    } catch {
+      this.cut()
     }
   }
 
@@ -93,15 +139,25 @@ export class SessionStream {
     else this.queue(this.tail.then(work))
   }
 
-  /** A message that could not be kept is not sent, and nothing after it: the reader is cut off and resumes. */
+  /** A message that could not be kept is not sent, and nothing after it: the reader is cut off. */
   private queue(work: Promise<void>): void {
-    const tail = work.catch(() => {
-      this.reader?.finish()
-      this.reader = undefined
-    })
+    this.follow(work.catch(() => this.cut()))
+  }
+
+  private cut(): void {
+    this.broken = true
+    this.reader?.finish()
+    this.reader = undefined
+  }
+
+  private follow(tail: Promise<void>): void {
     this.tail = tail
     void tail.then(() => {
       if (this.tail === tail) this.tail = undefined
     })
   }
+}
+
+function isReading(reply: Reply | undefined): boolean {
+  return reply !== undefined && !reply.gone
 }

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest'
+import type { Message, Params } from '../call.ts'
+import { Fault } from '../errors.ts'
+import { LiveSession } from './live-session.ts'
+import { LiveSessions } from './live-sessions.ts'
+import { FakeReply } from './reply.fixture.ts'
+import { alice, serverWith } from './server.fixture.ts'
+
+const openLive = () => {
+  const server = serverWith([])
+  const live = new LiveSession(server.openSession(), alice, undefined)
+  const reply = new FakeReply()
+  live.openStandalone().attach(reply)
+  const ask = (signal = new AbortController().signal) => live.ask(live.standalone!, 'roots/list', {}, signal)
+  const idOf = (at: number) => reply.messages[at]!['id'] as string
+  return { live, reply, ask, idOf }
+}
+const result = (id: string | number, body: Params = {}) =>
+  ({ kind: 'response', id, result: body }) as Extract<Message, { kind: 'response' }>
+
+describe('a question to the client', () => {
+  test('is asked under an id nobody can guess, and answered with what comes back', async () => {
+    const { ask, idOf, live, reply } = openLive()
+    const answers = [ask(), ask()]
+    expect(reply.messages[0]).toMatchObject({ jsonrpc: '2.0', method: 'roots/list', params: {} })
+    expect(idOf(0)).toMatch(/^[A-Za-z0-9_-]{22}$/)
+    expect(idOf(0)).not.toBe(idOf(1))
+    live.answer(result(idOf(1), { roots: [2] }))
+    live.answer(result(idOf(0), { roots: [1] }))
+    expect(await Promise.all(answers)).toEqual([{ roots: [1] }, { roots: [2] }])
+  })
+
+  test('SE-13: takes one answer; a second, an unknown and a late one do nothing', async () => {
+    const { ask, idOf, live } = openLive()
+    const answer = ask()
+    for (const id of ['unknown', 1, '', 'constructor', '__proto__']) live.answer(result(id))
+    live.answer(result(idOf(0), { first: true }))
+    live.answer(result(idOf(0), { second: true }))
+    expect(await answer).toEqual({ first: true })
+  })
+
+  test('SE-13: an answer in another session does nothing', async () => {
+    const [mine, other] = [openLive(), openLive()]
+    const answer = mine.ask()
+    other.live.answer(result(mine.idOf(0), { forged: true }))
+    mine.live.answer(result(mine.idOf(0), { honest: true }))
+    expect(await answer).toEqual({ honest: true })
+  })
+
+  test('an error is told in at most two hundred characters of the client’s words', async () => {
+    const { ask, idOf, live } = openLive()
+    const answer = ask()
+    live.answer({ kind: 'response', id: idOf(0), error: { code: -1, message: 'x'.repeat(1_000) } })
+    await expect(answer).rejects.toMatchObject({ code: 'client.refused', detail: { says: 'x'.repeat(200) } })
+  })
+
+  test('ends with the call that asked it: at once where that is over already', async () => {
+    const { ask, idOf, live, reply } = openLive()
+    const controller = new AbortController()
+    const answer = ask(controller.signal)
+    controller.abort(new Fault('tool.timeout'))
+    await expect(answer).rejects.toMatchObject({ code: 'tool.timeout' })
+    live.answer(result(idOf(0)))
+    await expect(ask(AbortSignal.abort())).rejects.toMatchObject({ code: 'call.cancelled' })
+    expect(reply.messages).toHaveLength(1)
+  })
+
+  test('ends with the session', async () => {
+    const { ask, live, reply } = openLive()
+    const answer = ask()
+    live.end(new Fault('session.unknown'))
+    await expect(answer).rejects.toMatchObject({ code: 'session.unknown' })
+    expect(reply.gone).toBe(true)
+  })
+
+  test('RL-17: a session has so many open questions and no more', async () => {
+    const { ask, idOf, live } = openLive()
+    const open = Array.from({ length: 100 }, () => ask())
+    await expect(ask()).rejects.toMatchObject({ code: 'capacity.exceeded' })
+    live.answer(result(idOf(0)))
+    await open[0]
+    open.push(ask())
+    live.end(new Fault('session.unknown'))
+    expect((await Promise.allSettled(open)).filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+})
+
+describe('what a process holds of sessions', () => {
+  test('costs nothing for a session that never streamed', () => {
+    const server = serverWith([])
+    const all = new LiveSessions(undefined)
+    const live = all.of(server.openSession(), alice)
+    all.release(live)
+    expect([...all.all()]).toEqual([])
+  })
+
+  test('is kept once it streamed, so that no stream number is given twice', () => {
+    const server = serverWith([])
+    const all = new LiveSessions(undefined)
+    const session = server.openSession()
+    const live = all.of(session, alice)
+    const first = live.openStream()
+    live.dropStream(first)
+    all.release(live)
+    expect(all.of(session, alice).openStream().number).not.toBe(first.number)
+  })
+
+  test('ends with the session, history included, even where that cannot be reached', async () => {
+    const dropped: string[] = []
+    const { resumption, openSession } = serverWith([])
+    const history = {
+      ...resumption.history,
+      drop: async (id: string) => {
+        dropped.push(id)
+        throw new Error('out of reach')
+      },
+    }
+    const all = new LiveSessions({ ...resumption, history })
+    const session = openSession()
+    const reply = new FakeReply()
+    all.of(session, alice).openStandalone().attach(reply)
+    all.end([session.id, 'never seen'])
+    expect(dropped).toEqual([session.id, 'never seen'])
+    expect(reply.gone).toBe(true)
+    expect(all.find(session.id)).toBeUndefined()
+  })
+})
