@@ -58,13 +58,14 @@ export class Context implements CallContext {
 
   progress(progress: number, total?: number, message?: string): void {
     const { progressToken } = this.turn.call.envelope
-    if (progressToken === undefined || this.turn.done || !(progress > this.lastProgress)) return
+    if (progressToken === undefined || this.turn.done || !Number.isFinite(progress) || progress <= this.lastProgress)
+      return
     this.lastProgress = progress
     this.turn.line.notify(
       encodeNotification('notifications/progress', {
         progressToken,
         progress,
-        ...(total === undefined ? {} : { total }),
+        ...(total === undefined || !Number.isFinite(total) ? {} : { total }),
         ...(message === undefined ? {} : { message }),
       }),
     )
@@ -82,7 +83,27 @@ export class Context implements CallContext {
     return isObject(this.client.capabilities[capability])
   }
 
-  async elicit<S extends StandardSchemaV1>(
+  elicit<S extends StandardSchemaV1>(request: ElicitRequest<S>): Promise<InputAction<StandardSchemaV1.InferOutput<S>>> {
+    return noticed(this.elicitForm(request))
+  }
+
+  elicitUrl(request: ElicitUrlRequest): Promise<{ action: 'accept' | 'decline' | 'cancel' }> {
+    return noticed(this.sendToUrl(request))
+  }
+
+  sample(request: SampleRequest): Promise<SampleResult> {
+    return noticed(this.sampleMessage(request))
+  }
+
+  roots(key?: string): Promise<readonly Root[]> {
+    return noticed(this.listRoots(key))
+  }
+
+  once<T>(key: string, work: () => Awaitable<T>): Promise<T> {
+    return noticed(this.questionsOf().once(key, work) as Promise<T>)
+  }
+
+  private async elicitForm<S extends StandardSchemaV1>(
     request: ElicitRequest<S>,
   ): Promise<InputAction<StandardSchemaV1.InferOutput<S>>> {
     const key = request.key ?? this.nextKey('elicitation')
@@ -100,7 +121,7 @@ export class Context implements CallContext {
     return { action, content: checked.value as StandardSchemaV1.InferOutput<S> }
   }
 
-  async elicitUrl(request: ElicitUrlRequest): Promise<{ action: 'accept' | 'decline' | 'cancel' }> {
+  private async sendToUrl(request: ElicitUrlRequest): Promise<{ action: 'accept' | 'decline' | 'cancel' }> {
     const key = request.key ?? this.nextKey('elicitation')
     const modes = this.client.capabilities['elicitation']
     if (!isObject(modes) || !isObject(modes['url'])) throw lacking({ elicitation: { url: {} } })
@@ -113,7 +134,7 @@ export class Context implements CallContext {
     return { action: actionOf(answer, key) }
   }
 
-  async sample(request: SampleRequest): Promise<SampleResult> {
+  private async sampleMessage(request: SampleRequest): Promise<SampleResult> {
     const { key = this.nextKey('sampling'), ...params } = request
     this.need('sampling')
     const answer = await this.ask(key, 'sampling/createMessage', params)
@@ -123,7 +144,7 @@ export class Context implements CallContext {
     return answer as unknown as SampleResult
   }
 
-  async roots(key = this.nextKey('roots')): Promise<readonly Root[]> {
+  private async listRoots(key = this.nextKey('roots')): Promise<readonly Root[]> {
     this.need('roots')
     const answer = await this.ask(key, 'roots/list', {})
     const { roots } = answer
@@ -131,10 +152,6 @@ export class Context implements CallContext {
       throw new Fault('input.invalid', { data: { key } })
     }
     return roots
-  }
-
-  once<T>(key: string, work: () => Awaitable<T>): Promise<T> {
-    return this.questionsOf().once(key, work) as Promise<T>
   }
 
   releaseStream(retryMs = defaultRetryMs): void {
@@ -167,6 +184,12 @@ export class Context implements CallContext {
   private need(capability: 'elicitation' | 'sampling' | 'roots'): void {
     if (!this.can(capability)) throw lacking({ [capability]: {} })
   }
+}
+
+/** A handler that does not wait for an answer does not notice that it fails: that may not end the process. */
+function noticed<T>(answer: Promise<T>): Promise<T> {
+  answer.catch(() => undefined)
+  return answer
 }
 
 function lacking(requiredCapabilities: Params): Fault {

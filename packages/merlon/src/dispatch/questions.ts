@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { hash } from 'node:crypto'
 import type { Awaitable, Params } from '../call.ts'
 import { Fault } from '../errors.ts'
@@ -32,9 +33,53 @@ const notHere: Questions = {
   once: async (_key, work) => work(),
 }
 
+interface Task {
+  readonly result: Promise<unknown>
+  /** Settled when the task itself waits for a question. */
+  readonly asking: PromiseWithResolvers<undefined>
+  readonly outer: Task | undefined
+}
+
+/** The task that the code now running is part of. */
+const current = new AsyncLocalStorage<Task>()
+
+/** Work that is done once for each key: whoever comes second waits for the first. What failed may be tried again. */
+class Work {
+  private readonly tasks = new Map<string, Task>()
+
+  once(key: string, work: () => Awaitable<unknown>): Promise<unknown> {
+    const known = this.tasks.get(key)
+    if (known !== undefined) return known.result
+    const result = Promise.resolve().then(() => current.run(task, work))
+    const task: Task = { result, asking: Promise.withResolvers(), outer: current.getStore() }
+    this.tasks.set(key, task)
+    result.catch(() => this.tasks.delete(key))
+    return result
+  }
+
+  /** Notes that the code now running waits for a question. */
+  ask(): void {
+    for (let task = current.getStore(); task !== undefined; task = task.outer) task.asking.resolve(undefined)
+  }
+
+  /** Waits for what is under way, but for tasks that wait for a question themselves; answers what was done. */
+  async settled(): Promise<ReadonlyMap<string, unknown>> {
+    const done = new Map<string, unknown>()
+    for (const [key, { result, asking }] of this.tasks) {
+      const ended = result.then(
+        (value) => ({ value }),
+        () => undefined,
+      )
+      const outcome = await Promise.race([ended, asking.promise])
+      if (outcome !== undefined) done.set(key, outcome.value ?? null)
+    }
+    return done
+  }
+}
+
 /** Asks on the open stream and waits. */
 class OpenQuestions implements Questions {
-  private readonly memory = new Map<string, Promise<unknown>>()
+  private readonly work = new Work()
   private readonly turn: Turn
   private readonly send: NonNullable<Turn['line']['ask']>
 
@@ -48,11 +93,7 @@ class OpenQuestions implements Questions {
   }
 
   once(key: string, work: () => Awaitable<unknown>): Promise<unknown> {
-    const known = this.memory.get(key)
-    if (known !== undefined) return known
-    const result = Promise.resolve().then(work)
-    this.memory.set(key, result)
-    return result
+    return this.work.once(key, work)
   }
 }
 
@@ -74,6 +115,7 @@ class RoundTrips implements Questions {
   private readonly turn: Turn
   private readonly answers: Map<string, Params>
   private readonly done: Map<string, unknown>
+  private readonly work = new Work()
   private readonly open = new Map<string, { method: string; params: Params }>()
   private scheduled = false
 
@@ -89,13 +131,15 @@ class RoundTrips implements Questions {
   ask(key: string, method: string, params: Params): Promise<Params> {
     const answer = this.answers.get(key)
     if (answer !== undefined) return Promise.resolve(answer)
+    if (this.turn.done) return Promise.reject(interrupted)
     if (this.open.has(key)) return Promise.reject(new Error(`two questions of one call have the key ${key}`))
     this.open.set(key, { method, params })
+    this.work.ask()
     const question = new Promise<never>((_resolve, reject) => {
       // Whatever else the handler asks before it waits travels with this question.
       if (!this.scheduled) {
         this.scheduled = true
-        setImmediate(() => this.sendQuestions())
+        setImmediate(() => void this.sendQuestions())
       }
       this.rejections.push(reject)
     })
@@ -104,28 +148,34 @@ class RoundTrips implements Questions {
   }
 
   async once(key: string, work: () => Awaitable<unknown>): Promise<unknown> {
-    if (this.done.has(key)) return this.done.get(key)
-    const result = await work()
-    this.done.set(key, result ?? null)
-    return result
+    return this.done.has(key) ? this.done.get(key) : this.work.once(key, work)
   }
 
-  private readonly rejections: ((reason: Fault) => void)[] = []
+  private readonly rejections: ((reason: unknown) => void)[] = []
 
-  private sendQuestions(): void {
-    const { turn } = this
-    const { services, call } = turn
+  private async sendQuestions(): Promise<void> {
+    try {
+      // What is under way happens once: the handler will run again, so its result has to travel too.
+      const done = await this.work.settled()
+      this.turn.complete(this.encodeQuestions(new Map([...this.done, ...done])), 'input_required')
+      this.turn.abandon(interrupted)
+      for (const reject of this.rejections) reject(interrupted)
+    } catch (cause) {
+      // A question or a result that JSON cannot say is the handler's failure.
+      for (const reject of this.rejections) reject(cause)
+    }
+  }
+
+  private encodeQuestions(done: ReadonlyMap<string, unknown>): string {
+    const { services, call } = this.turn
     const state: State = {
       expiresAt: services.clock() + stateLifetimeMs,
       answers: Object.fromEntries(this.answers),
-      done: Object.fromEntries(this.done),
+      done: Object.fromEntries(done),
     }
     const sealed = services.sealer.requestState.seal(JSON.stringify(state), boundTo(call))
-    const meta = call.envelope.revision.result('')
-    const result = `{"inputRequests":${JSON.stringify(Object.fromEntries(this.open))},"requestState":${JSON.stringify(sealed)},${meta.slice(1).replace('"resultType":"complete"', '"resultType":"input_required"')}`
-    turn.complete(result, 'input_required')
-    turn.abandon(interrupted)
-    for (const reject of this.rejections) reject(interrupted)
+    const meta = call.envelope.revision.result('').slice(1)
+    return `{"inputRequests":${JSON.stringify(Object.fromEntries(this.open))},"requestState":${JSON.stringify(sealed)},${meta.replace('"resultType":"complete"', '"resultType":"input_required"')}`
   }
 }
 
