@@ -3,7 +3,7 @@ import { Fault, faultOf } from '../errors.ts'
 import type { Handlers } from './handlers.ts'
 import { DirectLine, type Line } from './line.ts'
 import type { LiveSession } from './live-session.ts'
-import { announcement } from './methods/subscriptions.ts'
+import { announcement, mayRead } from './methods/subscriptions.ts'
 import type { Admitted, Ready } from './ready.ts'
 import type { Services } from './services.ts'
 import { SessionLine } from './session-line.ts'
@@ -18,11 +18,12 @@ export type Dispatch = (call: Admitted, reply: Reply) => Awaitable<void>
 export function createDispatch(services: Services, handlers: Handlers, record: Recorder): Dispatch {
   services.changes.listen((change) => {
     for (const live of services.live.all()) {
+      // Rights may have changed since the client subscribed.
       const concerned =
-        change.kind === 'resource' ? live.session.subscriptions?.has(change.uri) : change.seenBy?.(live.principal)
-      if (concerned !== false && (concerned === true || change.kind !== 'resource')) {
-        live.standalone?.send(announcement(change, undefined))
-      }
+        change.kind === 'resource'
+          ? live.session.subscriptions?.has(change.uri) === true && mayRead(services, live.principal, change.uri)
+          : change.seenBy?.(live.principal) !== false
+      if (concerned) live.standalone?.send(announcement(change, undefined))
     }
   })
 

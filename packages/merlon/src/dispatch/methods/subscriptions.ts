@@ -1,10 +1,11 @@
-import type { Change, Params, RequestId } from '../../call.ts'
+import type { Change, Params, Principal, RequestId } from '../../call.ts'
 import { Fault } from '../../errors.ts'
 import { decide } from '../../policy/decide.ts'
 import { isObject } from '../../wire/json.ts'
 import { encodeNotification } from '../../wire/json-rpc.ts'
 import { subscriptionIdKey } from '../../wire/revision-2026-07-28.ts'
 import { type Handler, plain } from '../handler.ts'
+import type { Services } from '../services.ts'
 import type { Turn } from '../turn.ts'
 
 const urisMax = 1_000
@@ -23,7 +24,10 @@ export const listen: Handler = plain('subscriptions/listen', { scope: 'read' }, 
   const stop = turn.services.changes.listen((change) => {
     if (!asked(wanted, change) || turn.done) return
     // Rights may have changed since the stream was opened.
-    if (change.kind === 'resource' ? !maySee(turn, change.uri) : change.seenBy?.(principal) === false) return
+    if (
+      change.kind === 'resource' ? !mayRead(turn.services, principal, change.uri) : change.seenBy?.(principal) === false
+    )
+      return
     if (!decide(principal, { scope: 'read' }).allowed) return
     turn.line.notify(announcement(change, meta))
   })
@@ -34,7 +38,8 @@ export const listen: Handler = plain('subscriptions/listen', { scope: 'read' }, 
 /** The last message of a subscription that the server ends. */
 function subscriptionEnd(turn: Turn, id: RequestId): string {
   const body = turn.call.envelope.revision.result('')
-  return body.replace('"_meta":{', `"_meta":{"${subscriptionIdKey}":${JSON.stringify(id)},`)
+  // The id is the client's: a plain replacement text would give `$&` in it a meaning.
+  return body.replace('"_meta":{', () => `"_meta":{"${subscriptionIdKey}":${JSON.stringify(id)},`)
 }
 
 interface Wanted extends Params {
@@ -51,7 +56,7 @@ function honoured(turn: Turn, filter: Params): Wanted {
     throw new Fault('params.invalid', { says: 'resourceSubscriptions is not a list of URIs' })
   }
   if (uris.length > urisMax) throw new Fault('params.invalid', { says: `more than ${urisMax} resource subscriptions` })
-  const readable = uris.filter((uri) => maySee(turn, uri))
+  const readable = uris.filter((uri) => mayRead(turn.services, turn.call.principal, uri))
   return {
     ...(filter['toolsListChanged'] === true ? { toolsListChanged: true } : {}),
     ...(filter['promptsListChanged'] === true ? { promptsListChanged: true } : {}),
@@ -60,9 +65,10 @@ function honoured(turn: Turn, filter: Params): Wanted {
   }
 }
 
-function maySee(turn: Turn, uri: string): boolean {
-  const found = turn.services.catalog().findResource(uri)
-  return found !== undefined && decide(turn.call.principal, found.resource.requirement).allowed
+/** Whether the principal may read the resource now. */
+export function mayRead({ catalog }: Services, principal: Principal, uri: string): boolean {
+  const found = catalog().findResource(uri)
+  return found !== undefined && decide(principal, found.resource.requirement).allowed
 }
 
 function asked(wanted: Wanted, change: Change): boolean {

@@ -56,15 +56,15 @@ export function toolCall(catalog: () => Catalog): Handler {
       const { params } = turn.call.message
       if (isRetry(params) && !turn.call.envelope.revision.stateful) checkRetry(turn)
       if (tool.timeoutMs !== undefined) turn.deadline = turn.call.startedAt + tool.timeoutMs
-      let value: unknown
+      const fail = (thrown: unknown) => failed(turn, tool, thrown)
       try {
-        value = tool.run(turn.call.input, new Context(turn))
+        const value: unknown = tool.run(turn.call.input, new Context(turn))
+        if (value instanceof Promise) return value.then((later) => encode(turn, tool, later)).catch(fail)
+        const encoded = encode(turn, tool, value)
+        return encoded instanceof Promise ? encoded.catch(fail) : encoded
       } catch (thrown) {
-        return failed(turn, tool, thrown)
+        return fail(thrown)
       }
-      return value instanceof Promise
-        ? value.then((later) => encode(turn, tool, later)).catch((thrown) => failed(turn, tool, thrown))
-        : encode(turn, tool, value)
     },
   }
 }
