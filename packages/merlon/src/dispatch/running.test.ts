@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest'
+import type { Fault } from '../errors.ts'
+import { AllRunning, type Running } from './running.ts'
+
+const now = 1_800_000_000_000
+
+/** Something that goes on until it is withdrawn, and takes itself off the list then. */
+function begin(all: AllRunning, change: Partial<Running> = {}) {
+  const ended: string[] = []
+  let patient = 0
+  const running: Running = {
+    credential: 'key_1',
+    deadline: now + 30_000,
+    credentialEndsAt: now + 1_000_000,
+    startedAt: now,
+    withdraw: (fault: Fault) => {
+      ended.push(fault.code)
+      all.remove(running)
+    },
+    bePatient: () => void patient++,
+    ...change,
+  }
+  if (running.deadline === Number.POSITIVE_INFINITY) all.addStream(running, 100)
+  else all.add(running)
+  return { running, ended, patience: () => patient }
+}
+const stream = { deadline: Number.POSITIVE_INFINITY }
+
+describe('what goes on', () => {
+  test('ends with its deadline, to the millisecond', () => {
+    const all = new AllRunning()
+    const call = begin(all)
+    all.sweep(now + 29_999)
+    expect(call.ended).toEqual([])
+    all.sweep(now + 30_000)
+    expect(call.ended).toEqual(['tool.timeout'])
+    expect(all.size).toBe(0)
+  })
+
+  test('RS-12: ends with its credential, a stream too', () => {
+    const all = new AllRunning()
+    const calls = [begin(all, { credentialEndsAt: now + 10 }), begin(all, { ...stream, credentialEndsAt: now + 10 })]
+    all.sweep(now + 9)
+    expect(all.size).toBe(2)
+    all.sweep(now + 10)
+    for (const call of calls) expect(call.ended).toEqual(['credential.invalid'])
+  })
+
+  test('AK-07: ends when its credential is withdrawn, and nothing else does', () => {
+    const all = new AllRunning()
+    const [mine, held, other] = [begin(all), begin(all, stream), begin(all, { credential: 'key_2' })]
+    all.withdraw('key_1')
+    expect([mine.ended, held.ended, other.ended]).toEqual([['credential.invalid'], ['credential.invalid'], []])
+  })
+
+  test('is given patience once it has gone on for a while', () => {
+    const all = new AllRunning()
+    const call = begin(all)
+    all.sweep(now + 9_999)
+    expect(call.patience()).toBe(0)
+    all.sweep(now + 10_000)
+    expect(call.patience()).toBe(1)
+  })
+
+  test('RL-17: streams are bounded for each credential; calls do not count', () => {
+    const all = new AllRunning()
+    const add = (credential: string) => all.addStream(begin(new AllRunning(), { ...stream, credential }).running, 2)
+    begin(all)
+    add('key_1')
+    add('key_1')
+    expect(() => add('key_1')).toThrow(
+      expect.objectContaining({ code: 'capacity.exceeded', detail: { reason: 'streams', retryAfterMs: 5_000 } }),
+    )
+    add('key_2')
+    expect(all.size).toBe(4)
+  })
+})
+
+describe('draining', () => {
+  test('ends streams at once, lets calls finish, and is over with the last of them', async () => {
+    const all = new AllRunning()
+    const held = begin(all, stream)
+    const calls = [begin(all), begin(all)]
+    let drained = false
+    const draining = all.drain(60_000).then(() => {
+      drained = true
+    })
+    expect(held.ended).toEqual(['server.draining'])
+    all.remove(calls[0]!.running)
+    await Promise.resolve()
+    expect(drained).toBe(false)
+    all.remove(calls[1]!.running)
+    await draining
+    for (const call of calls) expect(call.ended).toEqual([])
+  })
+
+  test('ends what does not finish in time', async () => {
+    const all = new AllRunning()
+    const call = begin(all)
+    await all.drain(0)
+    expect(call.ended).toEqual(['server.draining'])
+    expect(all.size).toBe(0)
+  })
+
+  test('is over at once where nothing goes on', async () => {
+    await new AllRunning().drain(60_000)
+  })
+})
