@@ -66,6 +66,8 @@ export class HttpCall implements Head {
     const { request } = this
     const declared = request.headers['content-length']
     if (declared !== undefined && Number(declared) > bytesMax) return Promise.reject(new Fault('body.too-large'))
+    // The client may have left while it was found out who it is; nobody would tell us again.
+    if (request.destroyed) return Promise.reject(new Fault('call.cancelled'))
     if (request.headers.expect !== undefined) this.response.writeContinue()
     return new Promise((resolve, reject) => {
       let first: Buffer | undefined

@@ -88,6 +88,8 @@ export function createHttpServer(options: HttpOptions): Server {
   }
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
+  // An expectation that we do not know is no reason for an answer of Node's own, past the guards and without our headers.
+  server.on('checkExpectation', onRequest)
 
   const perAddress = new Map<string, number>()
   server.on('connection', (socket: Socket) => {
