@@ -14,6 +14,7 @@ export class HttpReply implements Reply {
   private extra: string[] | undefined
   private listener: (() => void) | undefined
   private over = false
+  private patient = false
   streaming = false
 
   constructor(response: ServerResponse, call: HttpCall, headers: AnswerHeaders, streams: OpenStreams) {
@@ -77,7 +78,9 @@ export class HttpReply implements Reply {
   }
 
   bePatient(): void {
-    if (!this.gone) this.response.setTimeout(0)
+    if (this.gone) return
+    this.patient = true
+    this.response.setTimeout(0)
   }
 
   onGone(listener: () => void): void {
@@ -92,6 +95,8 @@ export class HttpReply implements Reply {
   private end(): void {
     this.over = true
     this.call.answered()
+    // Patience was with the call. A reader who does not take the answer has the time of any other.
+    if (this.patient) this.response.setTimeout(this.streams.stallMs)
   }
 
   private watched = false

@@ -24,6 +24,11 @@ export class OpenStreams {
     return this.since.size
   }
 
+  /** How long a reader may take nothing. */
+  get stallMs(): number {
+    return this.bounds.stallMs
+  }
+
   add(response: ServerResponse): void {
     this.since.set(response, { fullSince: undefined })
     this.timer ??= setInterval(() => this.beat(), Math.min(this.bounds.heartbeatMs, 1_000)).unref()
@@ -49,6 +54,9 @@ export class OpenStreams {
     const now = performance.now()
     const due = ++this.beats % Math.max(1, Math.round(this.bounds.heartbeatMs / 1_000)) === 0
     for (const [response, state] of this.since) {
+      // Ended, but its reader has not taken the rest: the connection's own time bounds that. A write now would be an error
+      // that nobody catches.
+      if (response.writableEnded) continue
       if (!response.writableNeedDrain) {
         state.fullSince = undefined
         if (due) response.write(heartbeat)
