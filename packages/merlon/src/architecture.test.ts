@@ -1,0 +1,206 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, sep } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+/*
+ * Who may import whom. An arrow that is not in the table is refused; when you want a new one, change the table, and say
+ * why in the commit. `x:types` lets types through and nothing that runs.
+ */
+
+/** Everyone may import these; they import nothing but each other. */
+const ground = ['call.ts', 'errors.ts', 'canonical-base64.ts', 'private-file.ts']
+
+/** One idea each: rules and a port. A slice knows no other; what a scope is and who may do what is shared ground. */
+const slices = ['identity', 'session', 'history', 'limit', 'policy', 'audit', 'sealing']
+const shared = ['policy/scopes.ts', 'policy/decide.ts']
+
+const table: Readonly<Record<string, readonly string[]>> = {
+  'main.ts': ['cli'],
+  // Local commands: they check a project, or start it.
+  cli: ['app.ts', 'config', 'catalog/load.ts', 'catalog/catalog-error.ts', 'identity', 'sealing/key-material.ts'],
+  // What a project imports.
+  'index.ts': ['app.ts', 'catalog', 'identity/authenticator.ts', 'audit:types'],
+
+  // The only one that names adapters.
+  'app.ts': ['config', 'installation.ts', 'serve.ts', 'store', 'dispatch:types'],
+  'installation.ts': ['config:types', ...slices],
+  'serve.ts': [
+    'config:types',
+    'installation.ts:types',
+    'credentials.ts',
+    'routes.ts',
+    'transport',
+    'guard',
+    'dispatch',
+    'catalog',
+    'wire',
+    ...slices,
+  ],
+  'credentials.ts': ['guard:types', 'identity'],
+  'routes.ts': ['config:types', 'transport', 'guard', 'dispatch'],
+
+  transport: ['guard', 'wire'],
+  guard: ['method.ts', 'catalog:types', 'wire', ...slices],
+  dispatch: ['method.ts', 'catalog', 'wire', ...slices],
+  'method.ts': ['catalog:types', 'policy:types'],
+  catalog: ['wire', ...shared],
+  // A key in a file or a variable is held to what keys must be.
+  config: ['policy/scopes.ts', 'sealing/key-material.ts'],
+  wire: [],
+
+  ...Object.fromEntries(slices.map((slice) => [slice, shared])),
+
+  'store/memory': slices.map((slice) => `${slice}/${slice}-store.ts`).concat('identity/key-store.ts'),
+  'store/sql': slices.map((slice) => `${slice}/${slice}-store.ts`).concat('identity/key-store.ts'),
+  ...Object.fromEntries(ground.map((file) => [file, []])),
+}
+
+const linesMax = 400
+/** Longer than a file should be, and why. */
+const long: Readonly<Record<string, string>> = {
+  'errors.ts': 'one table, to be read from top to bottom',
+  'store/sql/key-store.ts': 'one port, and each of its verbs is one statement or transaction',
+}
+
+const root = import.meta.dirname
+const aside = /\.(?:test|test-d|contract|fixture)\.ts$|\/test-[a-z-]+\.ts$/
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .map((path) => path.split(sep).join('/'))
+  .filter((path) => path.endsWith('.ts') && !aside.test(`/${path}`))
+const sources = new Map(files.map((path) => [path, readFileSync(join(root, path), 'utf8')]))
+
+/** A folder, an adapter, or a file at the top. */
+const unitOf = (path: string) =>
+  path
+    .split('/')
+    .slice(0, path.startsWith('store/') ? 2 : 1)
+    .join('/')
+
+interface Arrow {
+  readonly from: string
+  readonly to: string
+  readonly typesAlone: boolean
+}
+
+const statement =
+  /^(?:import|export)\s+(?<what>(?:type\s)?[^;'"]*?from\s+)?'(?<path>\.[^']*)'|\bimport\('(?<lazy>\.[^']*)'\)/gm
+
+function arrowsOf(from: string, text: string): readonly Arrow[] {
+  return [...text.matchAll(statement)].map(({ groups = {} }) => {
+    const to = relative(root, join(root, dirname(from), groups['path'] ?? groups['lazy'] ?? ''))
+    const what = groups['what'] ?? ''
+    const names = /^\{(?<names>[^}]*)\}\s+from\s+$/
+      .exec(what)
+      ?.groups?.['names']?.split(',')
+      .map((name) => name.trim()) ?? ['']
+    const typesAlone =
+      what.startsWith('type ') || names.every((name) => name.startsWith('type ') || (name === '' && names.length > 1))
+    return { from, to: to.split(sep).join('/'), typesAlone }
+  })
+}
+
+const arrows = [...sources].flatMap(([path, text]) => arrowsOf(path, text))
+const between = arrows.filter(({ from, to }) => unitOf(from) !== unitOf(to))
+
+function isAllowed({ from, to, typesAlone }: Arrow): boolean {
+  const targets = [...(table[unitOf(from)] ?? []), ...ground]
+  return targets.some((entry) => {
+    const [target = '', types] = entry.split(':')
+    return (to === target || to.startsWith(`${target}/`)) && (types === undefined || typesAlone)
+  })
+}
+
+/** The folders on a way back to the first, or undefined. */
+function cycleFrom(start: string, edges: ReadonlyMap<string, ReadonlySet<string>>): readonly string[] | undefined {
+  const seen = new Set<string>()
+  const walk = (path: readonly string[]): readonly string[] | undefined => {
+    for (const next of edges.get(path.at(-1)!) ?? []) {
+      if (next === start) return [...path, next]
+      if (seen.has(next)) continue
+      seen.add(next)
+      const found = walk([...path, next])
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+  return walk([start])
+}
+
+describe('the arrows', () => {
+  test('the reader of imports sees what is there', () => {
+    const text = [
+      "import type { A } from './a.ts'",
+      "import { type B, type C } from '../wire/b.ts'",
+      "import { type D, e } from './d.ts'",
+      "import './f.ts'",
+      "export * from './g.ts'",
+      "import fs from 'node:fs'",
+      'import {\n  type H,\n  type I,\n} from "./no.ts"',
+      "import {\n  type H,\n  type I,\n} from './h.ts'",
+      "const lazy = () => import('./j.ts')",
+    ].join('\n')
+    expect(arrowsOf('guard/x.ts', text).map(({ to, typesAlone }) => `${to} ${typesAlone}`)).toEqual([
+      'guard/a.ts true',
+      'wire/b.ts true',
+      'guard/d.ts false',
+      'guard/f.ts false',
+      'guard/g.ts false',
+      'guard/h.ts true',
+      'guard/j.ts false',
+    ])
+    expect(arrows.length).toBeGreaterThan(200)
+    for (const { to } of arrows) expect(sources.has(to), to).toBe(true)
+  })
+
+  test('every folder has its row, and every row its folder', () => {
+    expect([...new Set(files.map(unitOf))].filter((unit) => table[unit] === undefined)).toEqual([])
+    expect(Object.keys(table).filter((unit) => !files.some((path) => unitOf(path) === unit))).toEqual([])
+  })
+
+  test('nobody imports what the table does not give', () => {
+    expect(
+      between
+        .filter((arrow) => !isAllowed(arrow))
+        .map(({ from, to, typesAlone }) => `${from} → ${to}${typesAlone ? ' (types)' : ''}`),
+    ).toEqual([])
+  })
+
+  test('a slice imports no slice', () => {
+    const crossing = between.filter(({ from, to }) => slices.includes(unitOf(from)) && slices.includes(unitOf(to)))
+    expect(crossing.filter(({ to }) => !shared.includes(to))).toEqual([])
+  })
+
+  test('only app.ts names an adapter', () => {
+    expect(between.filter(({ from, to }) => to.startsWith('store/') && from !== 'app.ts')).toEqual([])
+  })
+
+  test('no folder comes back to itself, not even by types', () => {
+    const edges = new Map<string, Set<string>>()
+    for (const { from, to } of between) edges.set(unitOf(from), (edges.get(unitOf(from)) ?? new Set()).add(unitOf(to)))
+    expect([...edges.keys()].map((unit) => cycleFrom(unit, edges)).filter((cycle) => cycle !== undefined)).toEqual([])
+  })
+})
+
+describe('what no file may hold', () => {
+  const holding = (pattern: RegExp, where = '', but: readonly string[] = []) =>
+    files.filter((path) => path.startsWith(where) && !but.includes(path) && pattern.test(sources.get(path)!))
+
+  test('CR-08: chance that can be guessed', () => expect(holding(/\bMath\.random\b/)).toEqual([]))
+
+  test('CR-01: a cipher without a nonce of its own', () => expect(holding(/\bcreate(?:C|Dec)ipher\(/)).toEqual([]))
+
+  test('TR-04: the lenient reader of HTTP', () => expect(holding(/insecureHTTPParser/)).toEqual([]))
+
+  test('text that becomes code', () => expect(holding(/\beval\(|\bnew Function\(/)).toEqual([]))
+
+  test('OH-01: a URL parser in a guard', () => {
+    // Reads the address in the configuration, at start.
+    expect(holding(/\bnew URL\(|\bURL\.parse\(/, 'guard/', ['guard/own-hosts.ts'])).toEqual([])
+  })
+
+  test(`more than ${linesMax} lines`, () => {
+    const over = files.filter((path) => sources.get(path)!.split('\n').length > linesMax + 1)
+    expect(over.filter((path) => long[path] === undefined)).toEqual([])
+    expect(Object.keys(long).filter((path) => !over.includes(path))).toEqual([])
+  })
+})
