@@ -39,10 +39,10 @@ const readOnly: Gate['verify'] = (credential) =>
 const wrong: readonly (readonly [string, Partial<Sent>, Partial<Gate>, string])[] = [
   ['arguments', {}, {}, 'arguments.invalid'],
   ['scope', {}, { verify: readOnly }, 'scope.missing'],
-  ['limit', {}, { calls: drained() }, 'rate.exceeded'],
   ['headers of the revision', { headers: { 'mcp-method': 'tools/list' } }, {}, 'header.mismatch'],
   ['body', { body: 'no json' }, {}, 'body.malformed'],
   ['media type', { headers: { 'content-type': 'text/plain' } }, {}, 'media-type.refused'],
+  ['limit', {}, { calls: drained() }, 'rate.exceeded'],
   ['credential', { headers: { 'x-api-key': 'bad' } }, {}, 'credential.invalid'],
   ['load', {}, { refusing: () => 'server.draining' as const }, 'server.draining'],
   ['origin', { headers: { origin: 'null' } }, {}, 'origin.refused'],
