@@ -9,6 +9,7 @@ import { checkHost } from './check-host.ts'
 import { checkLoad } from './check-load.ts'
 import { checkMedia, checkStreamAccept } from './check-media.ts'
 import { checkOrigin } from './check-origin.ts'
+import { confirmCredential } from './confirm-credential.ts'
 import { decode, readBody, settleRevision } from './decode.ts'
 import type { Arrival } from './gate.ts'
 import { limitPrincipal } from './limit-principal.ts'
@@ -39,6 +40,7 @@ export const mcp = known
   .and(limitPrincipal)
   .and(checkMedia)
   .and(readBody)
+  .and(confirmCredential)
   .and(decode)
   .and(settleRevision)
   .and(bindSession)
