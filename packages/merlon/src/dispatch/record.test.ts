@@ -70,6 +70,21 @@ describe('the record of an admitted call', () => {
     ])
   })
 
+  test.each<[ErrorCode, boolean, string]>([
+    ['state.invalid', false, 'warn'],
+    ['cursor.invalid', false, 'warn'],
+    ['session.capacity', false, 'warn'],
+    ['credential.invalid', false, 'warn'],
+    ['tool.timeout', false, 'error'],
+    ['internal', false, 'error'],
+    ['call.cancelled', true, 'info'],
+  ])('is of a success only where nothing but the caller ended it: %s', (code, success, level) => {
+    const { log, records } = auditOf()
+    recorder(log, () => 100, kinds)(admitted(), new Fault(code, { reason: 'why', says: 'canary' }), 'failed')
+    expect(records).toEqual([expect.objectContaining({ success, level, code: errors[code].code, reason: 'why' })])
+    expect(JSON.stringify(records)).not.toContain('canary')
+  })
+
   test('is one well-formed line, whatever the names in it', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), fc.string(), (name, method, id) => {

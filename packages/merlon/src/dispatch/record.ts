@@ -16,15 +16,31 @@ function who(principal: Principal): string {
   return text
 }
 
-/** Writes the record of an admitted call. The path of a call ends here, so the line is put together by hand. */
+const done = { level: 'info', success: true } as const
+
+/** A call that was admitted and refused after all, as for a state that was tampered with, or that failed, is no success. */
+function endedBy(fault: Fault) {
+  return { level: fault.spec.blame === 'caller' ? 'warn' : 'error', success: false } as const
+}
+
+function faultMembers({ spec, detail }: Fault): string {
+  const code = `,"code":"${spec.code}"`
+  return detail.reason === undefined ? code : `${code},"reason":${auditText(detail.reason)}`
+}
+
+/**
+ * Writes the record of an admitted call. A client that cancels or leaves is no failure. The path of a call ends here, so
+ * the line is put together by hand.
+ */
 export function recorder(audit: AuditLog, clock: Clock, auditKinds: ReadonlyMap<string, string>): Recorder {
   return ({ message, principal, target, requestId, address, startedAt }, fault, outcome) => {
     const method = message.kind === 'response' ? 'response' : message.method
     const type = auditKinds.get(method) ?? 'access'
-    let line = `"level":"info","type":"${type}","success":true,${who(principal)},"ip":${auditText(address)},"requestId":"${requestId}","method":${auditText(method)}`
+    const { level, success } = fault === undefined || fault.code === 'call.cancelled' ? done : endedBy(fault)
+    let line = `"level":"${level}","type":"${type}","success":${success},${who(principal)},"ip":${auditText(address)},"requestId":"${requestId}","method":${auditText(method)}`
     if (target?.name !== undefined) line += `,"${type === 'tool_access' ? 'tool' : 'target'}":${auditText(target.name)}`
     if (target !== undefined && target.requirement !== 'authenticated') line += `,"scope":"${target.requirement.scope}"`
-    if (fault !== undefined) line += `,"code":"${fault.spec.code}"`
+    if (fault !== undefined) line += faultMembers(fault)
     audit.appendLine(`${line},"outcome":"${outcome}","durationMs":${clock() - startedAt}`)
   }
 }
