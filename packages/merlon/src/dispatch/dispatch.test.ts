@@ -230,7 +230,8 @@ describe('a session', () => {
     await open(server)
     const reply = await open(server)
     expect(dataOf(reply)).toEqual({ code: 'SESSION_CAPACITY' })
-    expect(reply.headers.size).toBe(0)
+    expect(reply.sent[0]).toMatch(/^answer 503 /)
+    expect([...reply.headers]).toEqual([['Retry-After', '30']])
   })
 
   test('needs a version to begin with', async () => {

@@ -1,6 +1,7 @@
 import type { Params, Reply, RequestId } from '../call.ts'
-import type { Fault } from '../errors.ts'
+import type { ErrorCode, Fault } from '../errors.ts'
 import { encodeError, encodeResult } from '../wire/json-rpc.ts'
+import { retryAfter } from '../wire/retry-after.ts'
 import type { Revision } from '../wire/revision.ts'
 
 /** Whether an answer streams when there is something to stream, never, or always. */
@@ -32,9 +33,19 @@ export function faultBody(fault: Fault, revision: Revision, requestId: string) {
   return { code: revision.rpcCode(fault), message: fault.sentence, data }
 }
 
-/** A fault after dispatch travels inside a 200; only a capability that the client should have declared is its status too. */
+/** Faults that are the status of their answer too: a capability that the client should have declared, a cap that is reached. */
+const ownStatus: ReadonlySet<ErrorCode> = new Set(['capability.missing', 'session.capacity', 'capacity.exceeded'])
+
+/** The status of a fault after dispatch, where nothing has been streamed: most travel inside a 200. */
 export function faultStatus(fault: Fault, revision: Revision): number {
-  return fault.code === 'capability.missing' ? revision.status(fault) : 200
+  return ownStatus.has(fault.code) ? revision.status(fault) : 200
+}
+
+/** Answers with a fault on a line where nothing has been streamed. */
+export function answerFault(reply: Reply, fault: Fault, revision: Revision, body: string): void {
+  const status = faultStatus(fault, revision)
+  if (status === 503) reply.header('Retry-After', String(retryAfter(fault)))
+  reply.answer(body, status)
 }
 
 /** The line of the stateless revision: it ends with its request, and leaving it cancels the call. */
@@ -62,10 +73,8 @@ export class DirectLine implements Line {
   }
 
   error(id: RequestId, fault: Fault): void {
-    this.reply.answer(
-      encodeError(id, faultBody(fault, this.revision, this.requestId)),
-      faultStatus(fault, this.revision),
-    )
+    const body = encodeError(id, faultBody(fault, this.revision, this.requestId))
+    answerFault(this.reply, fault, this.revision, body)
   }
 
   silence(): void {

@@ -2,7 +2,7 @@ import type { Params, Reply, RequestId } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { encodeError, encodeResult } from '../wire/json-rpc.ts'
 import type { Revision } from '../wire/revision.ts'
-import { faultBody, type Line, type ResponseMode } from './line.ts'
+import { answerFault, faultBody, type Line, type ResponseMode } from './line.ts'
 import type { LiveSession } from './live-session.ts'
 import type { LiveSessions } from './live-sessions.ts'
 import type { SessionStream } from './session-stream.ts'
@@ -45,7 +45,9 @@ export class SessionLine implements Line {
   }
 
   error(id: RequestId, fault: Fault): void {
-    this.end(encodeError(id, faultBody(fault, this.revision, this.requestId)))
+    const body = encodeError(id, faultBody(fault, this.revision, this.requestId))
+    if (this.mode === 'stream' || this.stream !== undefined) this.end(body)
+    else answerFault(this.reply, fault, this.revision, body)
   }
 
   silence(): void {

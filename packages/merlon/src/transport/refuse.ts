@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Message } from '../call.ts'
 import type { Fault } from '../errors.ts'
 import { encodeError, encodeResult } from '../wire/json-rpc.ts'
+import { retryAfter } from '../wire/retry-after.ts'
 import type { Envelope } from '../wire/revision.ts'
 import { encodeToolFailure } from '../wire/tool-failure.ts'
 import { type AnswerHeaders, corsHeaders } from './answer-headers.ts'
@@ -43,7 +44,7 @@ export function refuse(
   }
   if (fault.detail.allow !== undefined) head.push('Allow', fault.detail.allow)
   if (status === 429 || status === 503) {
-    const seconds = Math.max(1, Math.ceil((fault.detail.retryAfterMs ?? 1_000) / 1_000))
+    const seconds = retryAfter(fault)
     head.push('Retry-After', String(seconds), ...limitHeaders(fault, seconds))
   }
   if (call.body === undefined && mayBeLarge(call)) head.push('Connection', 'close')
