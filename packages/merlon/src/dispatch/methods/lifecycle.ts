@@ -14,6 +14,9 @@ const capabilities = {
   tools: { listChanged: true },
 } as const
 
+/** What a session remembers of its client is the client's to fill, and stays for hours: so it has a bound of its own. */
+const rememberedCharsMax = 8_192
+
 /** `server/discover` (2026-07-28). */
 export const discover: Handler = plain('server/discover', 'authenticated', ({ services, call }) =>
   call.envelope.revision.result(
@@ -46,6 +49,8 @@ async function openSession({ services, call, line }: Turn): Promise<string> {
   const { params } = call.message
   if (typeof params['protocolVersion'] !== 'string')
     throw new Fault('params.invalid', { says: 'protocolVersion is missing' })
+  if (JSON.stringify(call.envelope.client.capabilities).length > rememberedCharsMax)
+    throw new Fault('params.invalid', { says: 'capabilities is too large' })
   const now = services.clock()
   const id = services.random(32).toString('base64url')
   const { revision, client } = call.envelope

@@ -15,6 +15,8 @@ interface ResourceTarget extends Target {
 }
 
 const subscriptionsMax = 1_000
+/** Of all URIs together: a session is remembered for hours. */
+const subscriptionCharsMax = 65_536
 
 export function resourceHandlers(catalog: () => Catalog): readonly Handler[] {
   const common = {
@@ -74,7 +76,10 @@ async function subscribe(turn: Turn, wanted: boolean): Promise<string> {
   const subscriptions = new Set(session.subscriptions)
   if (wanted) subscriptions.add(uri)
   else subscriptions.delete(uri)
-  if (subscriptions.size > subscriptionsMax) throw new Fault('capacity.exceeded', { reason: 'subscriptions' })
+  let chars = 0
+  for (const kept of subscriptions) chars += kept.length
+  if (subscriptions.size > subscriptionsMax || chars > subscriptionCharsMax)
+    throw new Fault('capacity.exceeded', { reason: 'subscriptions' })
   await turn.services.sessions?.update(session.id, { subscriptions }, turn.services.clock())
   return turn.call.envelope.revision.result('')
 }
