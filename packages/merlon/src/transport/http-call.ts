@@ -5,6 +5,8 @@ import type { Gate, Head } from '../guard/gate.ts'
 /** How many requests of one connection are being answered. */
 export interface Slots {
   taken: number
+  /** The response to the request that came last. */
+  latest?: ServerResponse
 }
 
 /**

@@ -64,6 +64,7 @@ export function createHttpServer(options: HttpOptions): Server {
       socket.destroy()
       return
     }
+    slots.latest = response
     const call = new HttpCall(request, response, gate, slots)
     const reply = (): Reply => new HttpReply(response, call, options.headers, options.streams)
     const fail = (thrown: unknown) => {
@@ -121,6 +122,19 @@ export function createHttpServer(options: HttpOptions): Server {
       { reason: error.code ?? 'http' },
     )
     const { http, code, says } = fault.spec
+    gate.audit.append({
+      type: 'edge',
+      success: false,
+      level: 'warn',
+      requestId: gate.nextRequestId(),
+      ip: gate.proxies.clientAddress(socket.remoteAddress ?? '', undefined),
+      code,
+      reason: fault.detail.reason,
+    })
+    if (!hasRoom(slotsOf.get(socket), fault)) {
+      socket.destroy()
+      return
+    }
     const body = JSON.stringify({ error: says, code })
     const lines = options.headers.json.flatMap((_, at, all) => (at % 2 === 0 ? [`${all[at]}: ${all[at + 1]}`] : []))
     socket.end(
@@ -135,4 +149,13 @@ export function createHttpServer(options: HttpOptions): Server {
     )
   })
   return server
+}
+
+/**
+ * Whether a connection on which something went wrong can carry an answer to that: not in the middle of another answer, nor
+ * before one that is still to come. A request whose body came too slowly is the one that waits.
+ */
+function hasRoom(slots: Slots | undefined, fault: Fault): boolean {
+  if (slots === undefined || slots.taken === 0) return true
+  return fault.code === 'body.timeout' && slots.taken === 1 && slots.latest?.headersSent === false
 }
