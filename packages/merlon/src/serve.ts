@@ -158,7 +158,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     onRefused: (call, fault) => recordRefusal(call, fault, installation, log),
   })
 
-  installation.onWithdrawn((credential) => services.running.withdraw(credential))
+  installation.onWithdrawn((credential) => services.running.withdraw(credential, clock()))
   const timers = [
     every(tickMs, (late) => {
       load.behind = late > limits.eventLoopDelayMsMax

@@ -10,6 +10,7 @@ function begin(all: AllRunning, change: Partial<Running> = {}) {
   let patient = 0
   const running: Running = {
     credential: 'key_1',
+    binding: 't1 key_1',
     deadline: now + 30_000,
     credentialEndsAt: now + 1_000_000,
     startedAt: now,
@@ -49,8 +50,20 @@ describe('what goes on', () => {
   test('AK-07: ends when its credential is withdrawn, and nothing else does', () => {
     const all = new AllRunning()
     const [mine, held, other] = [begin(all), begin(all, stream), begin(all, { credential: 'key_2' })]
-    all.withdraw('key_1')
+    all.withdraw('key_1', now)
     expect([mine.ended, held.ended, other.ended]).toEqual([['credential.invalid'], ['credential.invalid'], []])
+  })
+
+  test('AK-07: ends when its credential was withdrawn on its way here; what began later goes on', () => {
+    const all = new AllRunning()
+    all.withdraw('key_1', now)
+    expect(begin(all).ended).toEqual(['credential.invalid'])
+    expect(() => begin(all, stream)).toThrow(expect.objectContaining({ code: 'credential.invalid' }))
+    expect(begin(all, { credential: 'key_2' }).ended).toEqual([])
+    // Its owner was enabled again.
+    expect(begin(all, { startedAt: now + 1 }).ended).toEqual([])
+    all.sweep(now + 120_000)
+    expect(begin(all, { startedAt: now, deadline: now + 200_000 }).ended).toEqual([])
   })
 
   test('is given patience once it has gone on for a while', () => {
@@ -62,16 +75,17 @@ describe('what goes on', () => {
     expect(call.patience()).toBe(1)
   })
 
-  test('RL-17: streams are bounded for each credential; calls do not count', () => {
+  test('RL-17: streams are bounded for each principal, namesakes of other tenants apart; calls do not count', () => {
     const all = new AllRunning()
-    const add = (credential: string) => all.addStream(begin(new AllRunning(), { ...stream, credential }).running, 2)
+    const add = (binding: string) =>
+      all.addStream(begin(new AllRunning(), { ...stream, credential: 'external:alice', binding }).running, 2)
     begin(all)
-    add('key_1')
-    add('key_1')
-    expect(() => add('key_1')).toThrow(
+    add('t1 alice')
+    add('t1 alice')
+    expect(() => add('t1 alice')).toThrow(
       expect.objectContaining({ code: 'capacity.exceeded', detail: { reason: 'streams', retryAfterMs: 5_000 } }),
     )
-    add('key_2')
+    add('t2 alice')
     expect(all.size).toBe(4)
   })
 })

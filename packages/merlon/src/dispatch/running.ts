@@ -4,6 +4,8 @@ import { Fault } from '../errors.ts'
 /** Something that goes on on behalf of a credential: a call being answered, or a stream held open. */
 export interface Running {
   readonly credential: string
+  /** What else sets its principal apart: an external subject may have a namesake in another tenant. */
+  readonly binding: string
   /** When it must have ended; `Infinity` for a stream. */
   readonly deadline: Instant
   /** When the credential ends, and this with it. */
@@ -16,27 +18,35 @@ export interface Running {
   bePatient(): void
 }
 
+/** Longer than a request may take to arrive and be admitted. */
+const rememberWithdrawnMs = 120_000
+
 /** Well under the time after which an idle connection is closed. */
 const patienceAfterMs = 10_000
 
 /** All that goes on now, so that it ends in time, with its credential, and before the server stops. */
 export class AllRunning {
   private readonly all = new Set<Running>()
+  /** When credentials were withdrawn, for what was admitted before and comes here after. */
+  private readonly withdrawn = new Map<string, Instant>()
   private idle: (() => void) | undefined
 
   get size(): number {
     return this.all.size
   }
 
+  /** Takes a call on; one whose credential was withdrawn since it began ends at once. */
   add(running: Running): void {
     this.all.add(running)
+    if (this.isWithdrawn(running)) running.withdraw(withdrawnFault())
   }
 
-  /** Takes a stream on, unless its credential holds `streamsMax` already. */
+  /** Takes a stream on, unless its principal holds `streamsMax` already or its credential was withdrawn since it began. */
   addStream(stream: Running, streamsMax: number): void {
+    if (this.isWithdrawn(stream)) throw withdrawnFault()
     let held = 0
     for (const running of this.all) {
-      if (running.credential === stream.credential && running.deadline === Number.POSITIVE_INFINITY) held++
+      if (running.binding === stream.binding && running.deadline === Number.POSITIVE_INFINITY) held++
     }
     if (held >= streamsMax) throw new Fault('capacity.exceeded', { reason: 'streams', retryAfterMs: 5_000 })
     this.all.add(stream)
@@ -49,6 +59,8 @@ export class AllRunning {
 
   /** Ends what is over time. */
   sweep(now: Instant): void {
+    for (const [credential, at] of this.withdrawn)
+      if (at + rememberWithdrawnMs <= now) this.withdrawn.delete(credential)
     for (const running of [...this.all]) {
       if (running.credentialEndsAt <= now) running.withdraw(new Fault('credential.invalid', { reason: 'expired' }))
       else if (running.deadline <= now) running.withdraw(new Fault('tool.timeout'))
@@ -56,11 +68,10 @@ export class AllRunning {
     }
   }
 
-  /** Ends all that this credential began. */
-  withdraw(credential: string): void {
-    for (const running of [...this.all]) {
-      if (running.credential === credential) running.withdraw(new Fault('credential.invalid', { reason: 'withdrawn' }))
-    }
+  /** Ends all that this credential began, what is still on its way here included. */
+  withdraw(credential: string, now: Instant): void {
+    this.withdrawn.set(credential, now)
+    for (const running of [...this.all]) if (running.credential === credential) running.withdraw(withdrawnFault())
   }
 
   /** Ends the streams, waits for the calls, and after `graceMs` ends those too. */
@@ -83,9 +94,18 @@ export class AllRunning {
     for (const running of [...this.all]) running.withdraw(new Fault('server.draining'))
   }
 
+  private isWithdrawn({ credential, startedAt }: Running): boolean {
+    const at = this.withdrawn.get(credential)
+    return at !== undefined && startedAt <= at
+  }
+
   private calls(): number {
     let calls = 0
     for (const running of this.all) if (running.deadline !== Number.POSITIVE_INFINITY) calls++
     return calls
   }
+}
+
+function withdrawnFault(): Fault {
+  return new Fault('credential.invalid', { reason: 'withdrawn' })
 }

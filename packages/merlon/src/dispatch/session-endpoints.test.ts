@@ -166,7 +166,7 @@ describe('the streams of a session', () => {
     ).rejects.toMatchObject(refused('history-lost'))
   })
 
-  test('RL-17: a credential holds so many streams and no more; each that ends makes room', async () => {
+  test('RL-17: a principal holds so many streams and no more; each that ends makes room', async () => {
     const server = serverWith([], { streamsPerPrincipalMax: 2 })
     const replies: FakeReply[] = []
     const open = async (principal: Principal = alice) => {
@@ -177,7 +177,7 @@ describe('the streams of a session', () => {
     await open()
     await open()
     await expect(open()).rejects.toMatchObject({ code: 'capacity.exceeded' })
-    await open({ ...alice, credential: 'key_other' })
+    await open({ ...alice, binding: 't1 user alice key_other' })
     replies[0]!.leave()
     await open()
     expect(server.services.running.size).toBe(3)
@@ -187,7 +187,7 @@ describe('the streams of a session', () => {
     const server = serverWith([])
     const reply = new FakeReply()
     await openSessionStream(server.services, { principal: alice, session: server.openSession() }, undefined, reply)
-    server.services.running.withdraw(alice.credential)
+    server.services.running.withdraw(alice.credential, server.clock.now)
     expect(reply.gone).toBe(true)
     expect(server.services.running.size).toBe(0)
   })

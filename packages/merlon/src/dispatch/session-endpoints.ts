@@ -59,6 +59,7 @@ function historyLost(): Fault {
 function keepOpen(services: Services, principal: Principal, reply: Reply): void {
   const open: Running = {
     credential: principal.credential,
+    binding: principal.binding,
     credentialEndsAt: principal.expiresAt,
     deadline: Number.POSITIVE_INFINITY,
     startedAt: services.clock(),

@@ -40,6 +40,10 @@ export class Turn implements Running {
     return this.call.principal.credential
   }
 
+  get binding(): string {
+    return this.call.principal.binding
+  }
+
   get credentialEndsAt(): number {
     return this.call.principal.expiresAt
   }
