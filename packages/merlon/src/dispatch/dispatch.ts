@@ -2,7 +2,6 @@ import type { Awaitable, Reply } from '../call.ts'
 import { Fault, faultOf } from '../errors.ts'
 import type { Handlers } from './handlers.ts'
 import { DirectLine, type Line } from './line.ts'
-import type { LiveSession } from './live-session.ts'
 import { announcement, mayRead } from './methods/subscriptions.ts'
 import type { Admitted, Ready } from './ready.ts'
 import type { Services } from './services.ts'
@@ -45,9 +44,9 @@ export function createDispatch(services: Services, handlers: Handlers, record: R
     const { envelope, message, session, principal } = call
     const handler = (envelope.revision.stateful ? handlers.stateful : handlers.stateless).get(message.method)
     if (handler === undefined) throw new Fault('method.unknown')
-    const live = session === undefined ? undefined : services.live.of(session, principal)
-    const turn = new Turn(services, call, lineFor(call, reply, live), over)
-    live?.begin(message.id, turn)
+    if (session !== undefined && services.live.find(session.id)?.isAnswering(message.id))
+      throw new Fault('id.in-flight')
+    const turn = new Turn(services, call, lineFor(call, reply), over)
     let result: Awaitable<string | undefined>
     try {
       result = handler.run(turn)
@@ -60,6 +59,8 @@ export function createDispatch(services: Services, handlers: Handlers, record: R
       return
     }
     if (turn.done) return
+    // From here on it takes time: others may cancel it, and it holds its id.
+    if (session !== undefined) services.live.of(session, principal).begin(message.id, turn)
     services.running.add(turn)
     turn.line.onGone(() => turn.cancel(new Fault('call.cancelled', { reason: 'left' })))
     if (result === undefined) return
@@ -71,13 +72,14 @@ export function createDispatch(services: Services, handlers: Handlers, record: R
     )
   }
 
-  const lineFor = (call: Ready, reply: Reply, live: LiveSession | undefined): Line => {
+  const lineFor = (call: Ready, reply: Reply): Line => {
+    const { session, principal } = call
     const { revision } = call.envelope
     // A subscription is a stream by its nature, whatever form other answers are given.
     const mode = call.message.method === 'subscriptions/listen' ? 'stream' : services.responseMode
-    return live === undefined
-      ? new DirectLine(reply, mode, revision, call.requestId)
-      : new SessionLine(reply, mode, revision, call.requestId, live, services.live)
+    if (session === undefined) return new DirectLine(reply, mode, revision, call.requestId)
+    const live = () => services.live.of(session, principal)
+    return new SessionLine(reply, mode, revision, call.requestId, live, services.live)
   }
 
   return (call, reply) => {

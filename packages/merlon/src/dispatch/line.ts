@@ -22,8 +22,8 @@ export interface Line {
   bePatient(): void
   /** Adds a header to an answer that has not begun. */
   header(name: string, value: string): void
-  /** Asks the client something while it waits; undefined where this revision does not ask that way. */
-  readonly ask: ((method: string, params: Params, signal: AbortSignal) => Promise<Params>) | undefined
+  /** Asks the client something while it waits; absent where this revision does not ask that way. */
+  ask?(method: string, params: Params, signal: AbortSignal): Promise<Params>
 }
 
 /** What a fault looks like inside an answer. */
@@ -50,7 +50,6 @@ export function answerFault(reply: Reply, fault: Fault, revision: Revision, body
 
 /** The line of the stateless revision: it ends with its request, and leaving it cancels the call. */
 export class DirectLine implements Line {
-  readonly ask = undefined
   private readonly reply: Reply
   private readonly mode: ResponseMode
   private readonly revision: Revision

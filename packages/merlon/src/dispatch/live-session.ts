@@ -76,10 +76,13 @@ export class LiveSession {
     this.streams?.delete(stream.number)
   }
 
-  /** Refuses an id that is still being answered, so that no answer can be taken for another's. */
+  /** Whether a request with this id waits for its answer: a second one could take it for its own. */
+  isAnswering(id: RequestId): boolean {
+    return this.turns?.has(id) === true
+  }
+
   begin(id: RequestId, turn: Underway): void {
     this.turns ??= new Map()
-    if (this.turns.has(id)) throw new Fault('id.in-flight')
     this.turns.set(id, turn)
   }
 

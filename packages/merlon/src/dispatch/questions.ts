@@ -22,8 +22,7 @@ export interface Questions {
 }
 
 export function questionsOf(turn: Turn): Questions {
-  const { ask } = turn.line
-  if (ask !== undefined) return new OpenQuestions(turn, ask)
+  if (turn.line.ask !== undefined) return new OpenQuestions(turn)
   if (!mayAsk.has(turn.call.message.method)) return notHere
   return new RoundTrips(turn)
 }
@@ -81,15 +80,13 @@ class Work {
 class OpenQuestions implements Questions {
   private readonly work = new Work()
   private readonly turn: Turn
-  private readonly send: NonNullable<Turn['line']['ask']>
 
-  constructor(turn: Turn, send: NonNullable<Turn['line']['ask']>) {
+  constructor(turn: Turn) {
     this.turn = turn
-    this.send = send
   }
 
   ask(_key: string, method: string, params: Params): Promise<Params> {
-    return this.send(method, params, this.turn.signal)
+    return this.turn.line.ask?.(method, params, this.turn.signal) ?? Promise.reject(new Fault('capability.missing'))
   }
 
   once(key: string, work: () => Awaitable<unknown>): Promise<unknown> {

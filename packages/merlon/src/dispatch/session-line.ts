@@ -17,7 +17,8 @@ export class SessionLine implements Line {
   private readonly mode: ResponseMode
   private readonly revision: Revision
   private readonly requestId: string
-  private readonly live: LiveSession
+  /** Finds what is held for the session. Most calls hold nothing, and never ask. */
+  private readonly live: () => LiveSession
   private readonly sessions: LiveSessions
 
   constructor(
@@ -25,7 +26,7 @@ export class SessionLine implements Line {
     mode: ResponseMode,
     revision: Revision,
     requestId: string,
-    live: LiveSession,
+    live: () => LiveSession,
     sessions: LiveSessions,
   ) {
     this.reply = reply
@@ -58,7 +59,7 @@ export class SessionLine implements Line {
   }
 
   release(retryMs: number): void {
-    if (this.live.canResume === undefined || this.mode === 'json') return
+    if (this.live().canResume === undefined || this.mode === 'json') return
     this.open().release(retryMs)
   }
 
@@ -74,11 +75,12 @@ export class SessionLine implements Line {
     this.reply.header(name, value)
   }
 
-  readonly ask = (method: string, params: Params, signal: AbortSignal): Promise<Params> => {
-    const stream = this.mode === 'json' ? this.live.standalone : this.open()
+  ask(method: string, params: Params, signal: AbortSignal): Promise<Params> {
+    const live = this.live()
+    const stream = this.mode === 'json' ? live.standalone : this.open()
     if (stream === undefined)
       return Promise.reject(new Fault('capability.missing', { says: 'no stream is open to ask on' }))
-    return this.live.ask(stream, method, params, signal)
+    return live.ask(stream, method, params, signal)
   }
 
   private end(message: string): void {
@@ -90,13 +92,14 @@ export class SessionLine implements Line {
 
   private drop(): void {
     if (this.stream === undefined) return
-    this.live.dropStream(this.stream)
-    this.sessions.release(this.live)
+    const live = this.live()
+    live.dropStream(this.stream)
+    this.sessions.release(live)
   }
 
   private open(): SessionStream {
     if (this.stream === undefined) {
-      this.stream = this.live.openStream()
+      this.stream = this.live().openStream()
       this.stream.attach(this.reply)
       if (this.revision.primesStreams) this.stream.prime()
     }
