@@ -48,6 +48,7 @@ export interface Server {
 export async function openServer(options: ServerOptions): Promise<Server> {
   const { config, secrets } = settingsOf(options)
   const { clock = Date.now, random = randomBytes, mode = 'start' } = options
+  const steadyClock = options.clock ?? (() => Math.trunc(performance.now()))
   const log = options.log ?? defaultLog(config)
   const installation = await open(options.project, config, secrets, { clock, random, log })
   try {
@@ -61,6 +62,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       mode,
       log,
       clock,
+      steadyClock,
       random,
     })
     installation.audit.append({ type: 'server', success: true, level: 'info', action: 'start' })

@@ -43,6 +43,8 @@ export interface ServeOptions {
   readonly mode: 'start' | 'dev'
   readonly log: Log
   readonly clock: Clock
+  /** Whole milliseconds that no setting of the clock moves. */
+  readonly steadyClock: Clock
   readonly random: RandomBytes
 }
 
@@ -58,7 +60,7 @@ const drainGraceMs = 10_000
 
 /** Puts the parts together and listens. It knows ports, not adapters. */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const { config, installation, sessions, history, log, clock, random } = options
+  const { config, installation, sessions, history, log, clock, steadyClock, random } = options
   const { limits } = config
   const folder = resolve(options.project, config.catalog.folder)
   let catalog: Catalog = await loadCatalog(folder)
@@ -109,6 +111,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const calls = config.rateLimit.enabled ? new RateLimiter(config.rateLimit) : undefined
   const gate: Gate = {
     clock,
+    steadyClock,
     nextRequestId: requestIds(random),
     hosts,
     origins: config.cors.dangerouslySkipOriginCheck ? undefined : new Set(config.cors.allowedOrigins),
@@ -167,8 +170,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     every(config.session.sweepMs, async () => services.live.end((await sessions?.sweep(clock())) ?? [])),
     every(30_000, () => {
       void history?.sweep(clock())
-      failures.sweep(clock())
-      calls?.sweep(clock())
+      failures.sweep(steadyClock())
+      calls?.sweep(steadyClock())
     }),
   ]
 

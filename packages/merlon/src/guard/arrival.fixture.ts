@@ -29,6 +29,7 @@ export function gateWith(change: Partial<Gate> = {}): Gate {
   let requests = 0
   return {
     clock: () => now,
+    steadyClock: () => now,
     nextRequestId: () => `r${++requests}`,
     hosts: new Set(['localhost:4000', '127.0.0.1:4000', '[::1]:4000']),
     origins: new Set(['https://app.example']),

@@ -26,7 +26,7 @@ export const authenticate: Guard<Needs, Authenticated> = (call) => {
 
 function admit({ gate, address }: Needs, verdict: Verdict): { principal: Principal } {
   if (verdict.ok) return { principal: verdict.principal }
-  const retryAfterMs = gate.failures.take(addressBucket(address), gate.clock())
+  const retryAfterMs = gate.failures.take(addressBucket(address), gate.steadyClock())
   if (retryAfterMs > 0) {
     const limit = { name: 'failures', ...gate.failures.rate }
     throw new Fault('rate.exceeded', { retryAfterMs, reason: 'failed-authentication', limit })

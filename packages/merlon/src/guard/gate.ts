@@ -27,6 +27,8 @@ export interface Head {
 /** What guards decide with: made once at start, the same for every call. */
 export interface Gate {
   readonly clock: Clock
+  /** Whole milliseconds that no setting of the clock moves: limits are counted with it. */
+  readonly steadyClock: Clock
   readonly nextRequestId: () => string
   /** Undefined only where the check is off by a setting named dangerously…. */
   readonly hosts: ReadonlySet<string> | undefined

@@ -24,3 +24,19 @@ test('a principal has one bucket, whatever its address, and another principal an
 test('without a limit every call passes', () => {
   expect(limitPrincipal({ ...arrivalOf({}), principal })).toBe(proved)
 })
+
+test('a clock that is set back or forth neither locks a principal out nor lets it off', () => {
+  let [clock, steady] = [2_000_000, 0]
+  const gate = gateWith({
+    clock: () => clock,
+    steadyClock: () => steady,
+    calls: new RateLimiter({ callsMax: 1, windowMs: 60_000 }),
+  })
+  const call = () => limitPrincipal({ ...arrivalOf({}, gate), principal })
+  expect(call()).toBe(proved)
+  clock += 3_600_000
+  expect(call).toThrow('rate.exceeded')
+  clock -= 7_200_000
+  steady += 60_000
+  expect(call()).toBe(proved)
+})

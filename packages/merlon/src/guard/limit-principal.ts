@@ -6,7 +6,7 @@ import type { Arrival, Authenticated } from './gate.ts'
 export const limitPrincipal: Guard<Arrival & Authenticated, object> = ({ gate, principal }) => {
   const { calls } = gate
   if (calls === undefined) return proved
-  const retryAfterMs = calls.take(principal.binding, gate.clock())
+  const retryAfterMs = calls.take(principal.binding, gate.steadyClock())
   if (retryAfterMs > 0) {
     throw new Fault('rate.exceeded', { retryAfterMs, reason: 'principal', limit: { name: 'calls', ...calls.rate } })
   }

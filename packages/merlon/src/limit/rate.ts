@@ -28,11 +28,8 @@ export class RateLimiter {
     const { callsMax, windowMs } = this.rate
     const ticks = this.ticks(now)
     const known = this.buckets.get(bucket)
-    // One call is `windowMs` ticks, a window of them is all that a bucket holds. More shows a clock that was set back: the
-    // bucket is taken to be empty then, not to stay so for as long as the clock went back.
-    const rest = known === undefined ? ticks : Math.min(known, ticks + windowMs * callsMax)
-    if (known !== undefined && rest < known) this.buckets.set(bucket, rest)
-    const next = Math.max(rest, ticks) + windowMs
+    // One call is `windowMs` ticks, a window of them is all that a bucket holds.
+    const next = (known === undefined || known < ticks ? ticks : known) + windowMs
     const wait = next - ticks - windowMs * callsMax
     if (wait > 0) return Math.ceil(wait / callsMax)
     if (known === undefined && this.buckets.size >= this.bucketsMax && this.sweep(now) === 0) return windowMs
