@@ -39,8 +39,14 @@ export function isLogLevel(value: unknown): value is LogLevel {
   return (logLevels as readonly unknown[]).includes(value)
 }
 
-/** The progress token of a request's `_meta`, where it is a string or a safe integer. */
+const tokenLengthMax = 256
+
+/**
+ * The progress token of a request's `_meta`, where it is a short string or a safe integer. It is said again in every
+ * progress report, so that a long one would make much of little; whoever sends one gets no reports.
+ */
 export function progressTokenOf(meta: Record<string, unknown> | undefined): RequestId | undefined {
   const token = meta?.['progressToken']
-  return typeof token === 'string' || Number.isSafeInteger(token) ? (token as RequestId) : undefined
+  if (typeof token === 'string') return token.length <= tokenLengthMax ? token : undefined
+  return Number.isSafeInteger(token) ? (token as RequestId) : undefined
 }
