@@ -1,0 +1,386 @@
+/**
+ * What this release answers for, in our own words. A test cites an id at the start of its name, `AU-03: …`, and a row of
+ * the attack table lists what it holds; a promise that no test cites, and a test that cites what is not here, fail by name.
+ */
+export interface Requirement {
+  readonly promise: string
+  /** Where the demand comes from. */
+  readonly source: string
+}
+
+export const requirements = {
+  // The contract of status codes
+  'CO-01': {
+    promise: 'A host that is not served is 403, a malformed one 400; its value is not repeated.',
+    source: 'MCP 2026-07-28, Streamable HTTP, "Security Warning"; RFC 9112 §3.2',
+  },
+  'CO-02': {
+    promise: 'A page that is not on the list is 403, without CORS headers.',
+    source: 'MCP, Streamable HTTP, "Security Warning"',
+  },
+  'CO-03': {
+    promise: 'No credential is 401, and so is every bad one, with one body for all of them and a challenge.',
+    source: 'RFC 6750 §3; RFC 9728 §5.1',
+  },
+  'CO-04': { promise: 'Two credentials in one request are 400.', source: 'RFC 6750 §2, §3.1' },
+  'CO-05': {
+    promise: 'A credential in the query is as if it were absent, and recorded.',
+    source: 'MCP authorization, "Token Requirements"',
+  },
+  'CO-06': { promise: 'A missing scope is 403 with a challenge that names it.', source: 'RFC 6750 §3.1' },
+  'CO-07': {
+    promise: 'An unknown, ended, expired or foreign session is 404, byte for byte the same.',
+    source: 'MCP 2025-11-25, "Session Management"',
+  },
+  'CO-08': {
+    promise: 'A call that needs a session and names none is 400.',
+    source: 'MCP 2025-11-25, "Session Management"',
+  },
+  'CO-09': {
+    promise: 'A second reader of a stream is 409 and the first is not touched.',
+    source: 'MCP 2025-11-25, "Listening for Messages"',
+  },
+  'CO-10': { promise: 'A method that is not served is 405 with Allow.', source: 'RFC 9110 §15.5.6' },
+  'CO-11': {
+    promise: 'An unsuitable Accept is 406; another media type or an encoding is 415.',
+    source: 'RFC 9110 §15.5.7, §15.5.16',
+  },
+  'CO-12': {
+    promise: 'A body, a head or a target beyond its limit is 413, 431 or 414, and the connection closes.',
+    source: 'RFC 9110 §15.5.14; RFC 6585 §5',
+  },
+  'CO-13': {
+    promise: 'What is not JSON in UTF-8, or says a key twice, is 400.',
+    source: 'JSON-RPC 2.0 §5.1; RFC 8259 §4',
+  },
+  'CO-14': {
+    promise: 'What is too deep, too wide, a batch or not a request is 400 with -32600.',
+    source: 'JSON-RPC 2.0 §5.1',
+  },
+  'CO-15': {
+    promise:
+      'In 2026-07-28 a header that differs is -32020, an unknown version -32022, an unknown method 404, a missing capability -32021.',
+    source: 'MCP 2026-07-28, Streamable HTTP, "Server Validation"',
+  },
+  'CO-16': {
+    promise: 'A rate that is exceeded is 429 with Retry-After, RateLimit and RateLimit-Policy.',
+    source: 'RFC 6585 §4; draft-ietf-httpapi-ratelimit-headers',
+  },
+  'CO-17': {
+    promise: 'A cap that is reached is 503 with Retry-After, and nothing is admitted.',
+    source: 'RFC 9110 §15.6.4',
+  },
+
+  // Transport
+  'TR-01': {
+    promise: 'It listens on loopback unless a TLS-terminating proxy is named.',
+    source: 'MCP, Streamable HTTP, "Security Warning"',
+  },
+  'TR-04': {
+    promise: 'A request whose framing is ambiguous is refused and the connection closed.',
+    source: 'RFC 9112 §6.3, §11.2',
+  },
+  'TR-05': {
+    promise: 'Every header line is seen by the guards; more than 100 are refused.',
+    source: 'OWASP ASVS 5.0 V4.1.3',
+  },
+  'TR-06': { promise: 'A header that decides something may be said once.', source: 'OWASP ASVS 5.0 V15.3.7' },
+  'TR-07': {
+    promise: 'Only plain paths are served: no absolute target, no tunnel, no upgrade, no request without a host.',
+    source: 'OWASP ASVS 5.0 V4.1.4, V13.4.4',
+  },
+  'TR-08': { promise: 'Trailers decide nothing, and chunk extensions are bounded.', source: 'RFC 9110 §6.5.1' },
+  'TR-09': {
+    promise: 'Every route names what a caller must show; there is none without.',
+    source: 'OWASP ASVS 5.0 V8.2.1',
+  },
+  'TR-10': {
+    promise: 'A path is matched as it is sent; another spelling reaches nothing.',
+    source: 'OWASP ASVS 5.0 V8.2.1',
+  },
+  'TR-11': { promise: 'A POST says plainly that it is JSON.', source: 'OWASP ASVS 5.0 V3.5.2' },
+  'TR-12': { promise: 'A body is UTF-8 without a byte order mark.', source: 'RFC 8259 §8.1' },
+  'TR-13': { promise: 'One message in one POST.', source: 'MCP 2025-11-25, "Sending Messages"' },
+  'TR-14': {
+    promise: 'Envelope keys are exact, and no key is said twice anywhere.',
+    source: 'JSON-RPC 2.0 §4; RFC 8259 §4',
+  },
+  'TR-15': {
+    promise: 'An id is a string or a safe integer, and is not used twice at once.',
+    source: 'MCP 2026-07-28, basic, "Requests"',
+  },
+  'TR-16': { promise: 'Names that every object has are names like any other.', source: 'OWASP ASVS 5.0 V15.3.6' },
+  'TR-17': {
+    promise: 'In 2026-07-28 the mirrored headers equal the body, and only the body decides.',
+    source: 'MCP 2026-07-28, Streamable HTTP, "Server Validation"',
+  },
+  'TR-18': { promise: 'A token has one spelling.', source: 'RFC 4648 §3.5' },
+  'TR-19': {
+    promise: '2026-07-28 has no session: its headers are ignored, and GET and DELETE of it are refused.',
+    source: 'MCP 2026-07-28, Streamable HTTP',
+  },
+  'TR-20': { promise: 'An older revision, or none, is checked no less.', source: 'MCP 2026-07-28, Streamable HTTP' },
+  'TR-21': {
+    promise: 'Leaving a call of 2026-07-28 cancels it.',
+    source: 'MCP 2026-07-28, Streamable HTTP, "Cancellation"',
+  },
+  'TR-22': {
+    promise: "Clients that use the same ids at once never get each other's answers.",
+    source: 'OWASP API Security Top 10 2023, API1',
+  },
+  'TR-23': {
+    promise: 'Every answer says its type, is not kept and does not say what served it.',
+    source: 'OWASP ASVS 5.0 V3.4, V14.3.2',
+  },
+  'TR-24': { promise: 'What a client says begins no header and no second event.', source: 'WHATWG HTML §9.2' },
+  'TR-25': {
+    promise: 'Nothing of a body is read before it is known who sends it and that they may send now.',
+    source: 'OWASP ASVS 5.0 V2.4.1',
+  },
+
+  // Origin, host, CORS
+  'OH-01': {
+    promise: 'Host is compared as a whole with a list, never through a URL parser.',
+    source: 'MCP, Streamable HTTP, "Security Warning"',
+  },
+  'OH-02': {
+    promise: 'Origin is compared as a whole with a list, on every path and method, before authentication.',
+    source: 'MCP, Streamable HTTP, "Security Warning"',
+  },
+  'OH-03': { promise: 'null, other schemes and look-alikes are on no list.', source: 'RFC 6454 §7' },
+  'OH-04': {
+    promise: 'The checks cannot be off on loopback, elsewhere only by a dangerous name; an empty list denies.',
+    source: 'MCP, Streamable HTTP, "Security Warning"',
+  },
+  'OH-05': {
+    promise: 'CORS names only listed origins, always varies by it and never offers credentials.',
+    source: 'Fetch §3.2',
+  },
+  'OH-06': {
+    promise: 'A preflight needs no credential, runs no handler and is kept two hours at most.',
+    source: 'Fetch §3.2.2',
+  },
+  'OH-07': { promise: 'Forwarding headers count only from a named proxy.', source: 'OWASP ASVS 5.0 V15.3.4' },
+  'OH-08': {
+    promise: 'A browser that says it comes from another site changes nothing here.',
+    source: 'OWASP ASVS 5.0 V3.5.3',
+  },
+
+  // API keys
+  'AK-01': {
+    promise: 'A key carries a checksum; one that cannot be a key is refused without asking the store.',
+    source: 'OWASP ASVS 5.0 V11.5.1',
+  },
+  'AK-02': {
+    promise: 'The store holds keyed digests, and nothing that works as a key.',
+    source: 'OWASP ASVS 5.0 V6.5.2',
+  },
+  'AK-03': { promise: 'A key is shown once.', source: 'OWASP ASVS 5.0 V14.2.6' },
+  'AK-04': { promise: 'An unknown id and a wrong secret are one answer.', source: 'OWASP ASVS 5.0 V6.3.8' },
+  'AK-05': {
+    promise: 'A key is read from Authorization or X-API-Key, and from nowhere else.',
+    source: 'OWASP ASVS 5.0 V14.2.1',
+  },
+  'AK-06': { promise: 'Every key ends; no lifetime reads as forever.', source: 'OWASP MCP Top 10, MCP01' },
+  'AK-07': {
+    promise: 'A revoked or expired key is refused at once and its streams close.',
+    source: 'OWASP ASVS 5.0 V7.4.1, V8.3.2',
+  },
+  'AK-08': { promise: "A key does what its scopes and its owner's role both allow.", source: 'OWASP ASVS 5.0 V8.3.3' },
+  'AK-09': {
+    promise: 'Nobody makes a key with more than they hold, or for another tenant.',
+    source: 'OWASP API Security Top 10 2023, API3',
+  },
+  'AK-10': {
+    promise: 'A replaced secret is good for its grace; shown later, the record says so.',
+    source: 'OWASP ASVS 5.0 V13.3.4',
+  },
+  'AK-11': {
+    promise: 'No key comes with the software; the first one is random and lives an hour.',
+    source: 'OWASP ASVS 5.0 V6.3.2',
+  },
+  'AK-12': { promise: 'Noting the last use never brings back a revoked key.', source: 'OWASP ASVS 5.0 V15.4.2' },
+
+  'RS-12': {
+    promise: 'A credential of another maker is good until it ends, and no longer.',
+    source: 'OWASP ASVS 5.0 V7.4.1',
+  },
+
+  // Who may do what
+  'AU-01': { promise: 'What is not granted is denied; an empty role may do nothing.', source: 'OWASP ASVS 5.0 V8.2.1' },
+  'AU-02': {
+    promise: 'Every method of every revision asks the one decision point, and is recorded.',
+    source: 'OWASP ASVS 5.0 V8.3.1',
+  },
+  'AU-03': {
+    promise: 'What a role can never reach is, everywhere, like what does not exist.',
+    source: 'MCP, "Tools", security considerations',
+  },
+  'AU-04': { promise: 'The tenant comes from the credential alone.', source: 'OWASP ASVS 5.0 V8.4.1' },
+  'AU-05': {
+    promise: 'What belongs to another tenant is like what does not exist.',
+    source: 'OWASP API Security Top 10 2023, API1',
+  },
+  'AU-06': {
+    promise: 'Cursors and states cannot be made up, changed, or used by another principal or for another method.',
+    source: 'MCP 2026-07-28, "Multi Round-Trip Requests"',
+  },
+  'AU-07': {
+    promise: 'A requestState is sealed for principal, method and parameters, and ends.',
+    source: 'MCP 2026-07-28, "Multi Round-Trip Requests"',
+  },
+  'AU-08': { promise: 'What differs between callers is private to the caller.', source: 'MCP 2026-07-28, "Caching"' },
+  'AU-09': {
+    promise: 'A change of rights holds for the next request and for streams that are open.',
+    source: 'OWASP ASVS 5.0 V8.3.2',
+  },
+  'AU-13': {
+    promise: 'Arguments fit their schema before a handler runs.',
+    source: 'MCP, "Tools", security considerations',
+  },
+  'AU-14': { promise: 'A resource URI cannot leave its place.', source: 'MCP, "Resources", security considerations' },
+  'AU-15': { promise: 'Matching a URI takes time linear in it.', source: 'OWASP ASVS 5.0 V1.3.12' },
+
+  // Limits
+  'RL-01': {
+    promise: 'A limit admits exactly what it says, also of calls that come at once.',
+    source: 'OWASP ASVS 5.0 V15.4.2',
+  },
+  'RL-03': {
+    promise: 'What is counted by address takes an IPv6 /64 for one, and no text of a stranger makes a bucket.',
+    source: 'OWASP ASVS 5.0 V6.3.1',
+  },
+  'RL-04': {
+    promise: 'Failed authentications count by address; a good key from there still passes.',
+    source: 'OWASP ASVS 5.0 V6.1.1',
+  },
+  'RL-05': {
+    promise: 'Who is refused for a limit is told how long to wait.',
+    source: 'draft-ietf-httpapi-ratelimit-headers',
+  },
+  'RL-07': {
+    promise: 'A head that does not arrive in 10 s, and a request that does not in 30 s, is over.',
+    source: 'OWASP ASVS 5.0 V15.2.2',
+  },
+  'RL-08': {
+    promise: 'Connections are bounded in all, by address, and in what waits on one.',
+    source: 'OWASP ASVS 5.0 V15.2.2',
+  },
+  'RL-09': { promise: 'A head has 16 KiB at most, a target 4 KiB.', source: 'RFC 6585 §5' },
+  'RL-10': { promise: 'A body is counted while it comes, whatever length it claims.', source: 'OWASP ASVS 5.0 V2.4.1' },
+  'RL-11': {
+    promise: 'Depth and number of values are bounded before objects are made.',
+    source: 'OWASP ASVS 5.0 V1.5.3',
+  },
+  'RL-12': { promise: 'A compressed request is refused.', source: 'RFC 9110 §15.5.16' },
+  'RL-13': { promise: 'An answer to a credential is not compressed.', source: 'OWASP ASVS 5.0 V3.4' },
+  'RL-14': {
+    promise: 'A reader that takes nothing costs a bounded buffer, and is closed.',
+    source: 'OWASP ASVS 5.0 V15.2.2',
+  },
+  'RL-15': {
+    promise: 'When the event loop falls behind, new calls are refused with 503; health answers.',
+    source: 'OWASP ASVS 5.0 V15.2.2',
+  },
+  'RL-16': {
+    promise: 'A small request does not earn an answer that is a multiple of it by what it says itself.',
+    source: 'OWASP API Security Top 10 2023, API4',
+  },
+  'RL-17': {
+    promise: 'Nothing that a client can add to grows without bound.',
+    source: 'OWASP API Security Top 10 2023, API4',
+  },
+  'RL-18': { promise: 'A page of a list has the size that the server says.', source: 'MCP, "Pagination"' },
+  'RL-19': {
+    promise: 'No input ends the process or leaves a failure that nobody caught.',
+    source: 'OWASP ASVS 5.0 V16.5.4',
+  },
+
+  // Configuration
+  'SC-01': {
+    promise: 'A secret is referred to, never written into the configuration.',
+    source: 'OWASP ASVS 5.0 V13.3.1',
+  },
+  'SC-03': { promise: 'An unknown setting, or a value out of range, stops the start.', source: 'OWASP ASVS 5.0 V13' },
+  'SC-06': { promise: 'A list that is absent has its default; an empty one denies.', source: 'CVE-2026-33032' },
+
+  // Sessions of the stateful revisions
+  'SE-01': {
+    promise: 'The server alone makes session ids, of 256 random bits.',
+    source: 'MCP 2025-11-25, "Session Management"',
+  },
+  'SE-02': {
+    promise: 'A session id is not a credential.',
+    source: 'MCP 2025-11-25, security best practices, "Session Hijacking"',
+  },
+  'SE-03': {
+    promise: 'A session belongs to the principal and credential that opened it.',
+    source: 'MCP 2025-11-25, security best practices, "Session Hijacking"',
+  },
+  'SE-04': {
+    promise: 'Another key of the same user is another principal to a session; each request has its own rights.',
+    source: 'OWASP ASVS 5.0 V7.5',
+  },
+  'SE-05': {
+    promise: 'A session that is ended, idle too long or too old is gone when it is asked for, and after a restart.',
+    source: 'OWASP ASVS 5.0 V7.3',
+  },
+  'SE-06': {
+    promise: 'Sessions are capped for each principal, tenant and in all; those that are open stay.',
+    source: 'OWASP API Security Top 10 2023, API4',
+  },
+  'SE-07': {
+    promise: 'Nothing is kept for whoever shows no credential.',
+    source: 'OWASP API Security Top 10 2023, API4',
+  },
+  'SE-09': { promise: 'A session id is in no log, record or address.', source: 'OWASP ASVS 5.0 V14.2.1, V16.2.5' },
+  'SE-10': { promise: 'Only its owner ends a session.', source: 'OWASP ASVS 5.0 V7.4.5' },
+  'SE-11': {
+    promise: 'A second stream neither replaces the first nor hears what it hears.',
+    source: 'MCP 2025-11-25, "Multiple Connections"',
+  },
+  'SE-12': { promise: 'The revision that was negotiated stays.', source: 'MCP 2025-11-25, "Protocol Version Header"' },
+  'SE-13': {
+    promise: "A question is answered by the session's owner, once, while it is open.",
+    source: 'MCP 2025-11-25, "Sending Messages"',
+  },
+
+  // Event history
+  'EV-01': {
+    promise: 'An event id that was altered, made up or belongs elsewhere gives nothing.',
+    source: 'MCP 2025-11-25, "Resumability and Redelivery"',
+  },
+  'EV-02': {
+    promise: 'A resume gives events of the same stream only.',
+    source: 'MCP 2025-11-25, "Resumability and Redelivery"',
+  },
+  'EV-03': { promise: 'Whoever may call no more gets no replay.', source: 'OWASP ASVS 5.0 V8.3.2' },
+  'EV-04': {
+    promise: 'However often a reader is lost, it gets every event once.',
+    source: 'MCP 2025-11-25, "Resumability and Redelivery"',
+  },
+  'EV-05': {
+    promise: 'History that is gone is an error, not a silent gap.',
+    source: 'MCP 2025-11-25, "Resumability and Redelivery"',
+  },
+  'EV-07': {
+    promise: 'A message is in the history before it is sent.',
+    source: 'MCP 2025-11-25, "Resumability and Redelivery"',
+  },
+  'EV-08': { promise: 'The end of a session is the end of its history.', source: 'OWASP ASVS 5.0 V14.2.7' },
+  'EV-09': {
+    promise: 'Of two readers who resume at once, one gets the stream.',
+    source: 'MCP 2025-11-25, "Multiple Connections"',
+  },
+  'EV-10': { promise: '2026-07-28 gives no way into history.', source: 'MCP 2026-07-28, Streamable HTTP' },
+
+  // Cryptography
+  'CR-01': { promise: 'Sealed text opens only with its whole tag.', source: 'OWASP ASVS 5.0 V11.3.2' },
+  'CR-08': {
+    promise: 'Randomness and cryptography come from node:crypto, and secrets are compared in constant time.',
+    source: 'OWASP ASVS 5.0 V11.2.1, V11.2.4',
+  },
+  'CR-02': { promise: 'Sealed text opens only where it belongs.', source: 'OWASP ASVS 5.0 V11.3.3' },
+} as const satisfies Record<string, Requirement>
+
+export type RequirementId = keyof typeof requirements
