@@ -1,0 +1,33 @@
+import type { AttackCase } from '../attack-case.ts'
+import { answerCases } from './answers.ts'
+import { apiKeyCases } from './api-keys.ts'
+import { authorizationCases } from './authorization.ts'
+import { configurationCases } from './configuration.ts'
+import { eventCases } from './events.ts'
+import { framingCases } from './framing.ts'
+import { hiddenCases } from './hidden.ts'
+import { loadCases } from './load.ts'
+import { messageCases } from './messages.ts'
+import { originCases } from './origin-and-host.ts'
+import { pathCases } from './paths.ts'
+import { revocationCases } from './revocation.ts'
+import { sealedStateCases } from './sealed-state.ts'
+import { sessionCases } from './sessions.ts'
+
+/** Every row of the corpus that this release answers for. */
+export const cases: readonly AttackCase[] = [
+  ...framingCases,
+  ...pathCases,
+  ...messageCases,
+  ...answerCases,
+  ...originCases,
+  ...apiKeyCases,
+  ...revocationCases,
+  ...authorizationCases,
+  ...hiddenCases,
+  ...sealedStateCases,
+  ...sessionCases,
+  ...eventCases,
+  ...loadCases,
+  ...configurationCases,
+]

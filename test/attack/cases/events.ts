@@ -1,0 +1,318 @@
+import { expect } from 'vitest'
+import { type AttackCase, each } from '../attack-case.ts'
+import type { Answer, Connection, StreamEvent } from '../connection.ts'
+import type { Session, Target } from '../harness.ts'
+
+const area = 'Event history'
+const progress = { progressToken: 'p' }
+
+const counting = (session: Session, to: number, id: string | number = 1) =>
+  session.request('tools/call', { name: 'count', arguments: { to }, _meta: progress }, { id })
+
+/** A stream of a session that has ended, with its events. */
+async function counted(target: Target, session: Session, to = 5): Promise<readonly StreamEvent[]> {
+  const answer = await target.send(counting(session, to))
+  expect(answer.messages).toHaveLength(to + 1)
+  return answer.events
+}
+
+/** Resumes; waits while the server has not yet noticed that the reader before is gone. */
+async function resume(
+  target: Target,
+  session: Session,
+  last: string,
+): Promise<{ connection: Connection; answer: Answer }> {
+  let found: { connection: Connection; answer: Answer } | undefined
+  await target.settled(async () => {
+    const connection = await target.begin(session.stream(last))
+    const answer = await connection.begun()
+    if (answer.status === 409) connection.destroy()
+    expect(answer.status).not.toBe(409)
+    found = { connection, answer }
+  })
+  if (found === undefined) throw new Error('no stream was resumed')
+  return found
+}
+
+/** A number from 0 to below `below`, the same sequence on every run (mulberry32). */
+function sequence(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
+
+const stepOf = ({ data }: StreamEvent) => (JSON.parse(data) as { params?: { progress: number } }).params?.progress
+
+export const eventCases: readonly AttackCase[] = [
+  ...each(
+    {
+      id: 'O-077',
+      area,
+      requirement: ['EV-01', 'EV-02', 'CO-07'],
+      title: 'the event of somebody else, or of another session, gives nothing',
+      expect: { status: 404, code: 'SESSION_NOT_FOUND', audit: { type: 'session_violation', success: false } },
+    },
+    {
+      'another tenant, its own session': async (target) => {
+        const [first] = await counted(target, await target.openSession('A.read'))
+        return await target.send((await target.openSession('B.read')).stream(first!.id))
+      },
+      'another tenant, the session of the event': async (target) => {
+        const session = await target.openSession('A.read')
+        const [first] = await counted(target, session)
+        return await target.send(session.stream(first!.id, 'B.read'))
+      },
+      'another key of the user': async (target) => {
+        const session = await target.openSession('A.read')
+        const [first] = await counted(target, session)
+        return await target.send(session.stream(first!.id, 'A.write'))
+      },
+      'another session of the same principal': async (target) => {
+        const [first] = await counted(target, await target.openSession('A.read'))
+        return await target.send((await target.openSession('A.read')).stream(first!.id))
+      },
+    },
+  ),
+  {
+    id: 'O-077',
+    sub: 'another stream',
+    area,
+    requirement: ['EV-02'],
+    title: 'an event gives the rest of its own stream and nothing of another',
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      const one = await counted(target, session, 3)
+      const two = await counted(target, session, 7)
+      const rest = await target.send(session.stream(one[1]!.id))
+      expect(rest.messages.map(({ id }) => id)).toEqual(one.slice(2).map(({ id }) => id))
+      const others = new Set(two.map(({ id }) => id))
+      expect(rest.events.some(({ id }) => others.has(id))).toBe(false)
+      return rest
+    },
+    expect: { status: 200 },
+  },
+  ...each(
+    {
+      id: 'O-078',
+      area,
+      requirement: ['EV-01', 'TR-18', 'CO-07'],
+      title: 'an event id that was altered or made up gives nothing',
+      expect: {
+        status: 404,
+        code: 'SESSION_NOT_FOUND',
+        audit: { type: 'session_violation', success: false, reason: 'event-id' },
+      },
+    },
+    Object.fromEntries(
+      (
+        [
+          ['a flipped bit of its place', (id) => flip(id, 7)],
+          ['a flipped bit of its stream', (id) => flip(id, 3)],
+          ['a flipped bit of its tag', (id) => flip(id, 23)],
+          ['truncated', (id) => id.slice(0, 20)],
+          ['a byte more', (id) => `${id}AAAA`],
+          ['another alphabet', (id) => `+${id.slice(1)}`],
+          ['with padding', (id) => `${id}=`],
+          ['a space inside', (id) => `${id.slice(0, 5)} ${id.slice(6)}`],
+          ['a number', () => '0'],
+          ['a word', () => 'constructor'],
+          ['10 KB', () => 'A'.repeat(10_000)],
+          ['zeros', () => 'A'.repeat(32)],
+        ] as [string, (id: string) => string][]
+      ).map(([sub, forge]): [string, AttackCase['send']] => [
+        sub,
+        async (target) => {
+          const session = await target.openSession('A.read')
+          const events = await counted(target, session)
+          const answer = await target.send(session.stream(forge(events[2]!.id!)))
+          expect(answer.events).toEqual([])
+          return answer
+        },
+      ]),
+    ),
+  ),
+  {
+    id: 'X-110',
+    area,
+    requirement: ['EV-01', 'CO-07'],
+    title: 'the body for an event that is not ours is the body for a session that is not there',
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      const [first] = await counted(target, session)
+      const other = await target.openSession('A.read')
+      const nowhere = await target.send({ as: 'A.read', verb: 'GET', headers: { 'Mcp-Session-Id': 'A'.repeat(43) } })
+      const forged = await target.send(session.stream(flip(first!.id!, 7)))
+      const foreign = await target.send(other.stream(first!.id))
+      const stranger = await target.send(session.stream(first!.id, 'B.read'))
+      expect(new Set([nowhere, forged, foreign, stranger].map(({ text }) => text)).size).toBe(1)
+      return [forged, foreign, stranger]
+    },
+    expect: { status: 404 },
+  },
+  {
+    id: 'O-079',
+    area,
+    requirement: ['EV-04'],
+    title: 'a stream that breaks a hundred times gives every event once and in order',
+    config: { resumability: { eventsMax: 5_000 } },
+    send: async (target) => {
+      const total = 1_000
+      const random = sequence(20_260_728)
+      const session = await target.openSession('A.read')
+      const kept: StreamEvent[] = []
+      let connection = await target.begin(counting(session, total))
+      let answer = await connection.begun()
+      for (let breaks = 0; ; breaks++) {
+        const wanted = breaks < 100 ? 1 + random(12) : Number.POSITIVE_INFINITY
+        const reader = { connection, answer }
+        await reader.connection.until(
+          () => reader.answer.messages.length >= wanted || reader.answer.complete || reader.connection.closed,
+          'more of a stream',
+        )
+        connection.destroy()
+        // A reader may lose what it had received and not yet looked at.
+        const seen = reader.answer.messages.slice(0, Number.isFinite(wanted) ? wanted : undefined)
+        kept.push(...seen)
+        if (reader.answer.complete && seen.length === reader.answer.messages.length) {
+          expect(breaks).toBeGreaterThanOrEqual(50)
+          break
+        }
+        const last = kept.at(-1)?.id ?? reader.answer.events[0]!.id
+        ;({ connection, answer } = await resume(target, session, last!))
+      }
+      expect(kept.slice(0, -1).map(stepOf)).toEqual(Array.from({ length: total }, (_, at) => at + 1))
+      expect(new Set(kept.map(({ id }) => id)).size).toBe(total + 1)
+      expect(JSON.parse(kept.at(-1)!.data)).toMatchObject({
+        id: 1,
+        result: { content: [{ text: `counted to ${total}` }] },
+      })
+      return undefined
+    },
+  },
+  ...each(
+    {
+      id: 'O-080',
+      area,
+      requirement: ['EV-05', 'CO-07'],
+      title: 'history that is gone is an error and not a gap',
+      expect: {
+        status: 404,
+        code: 'SESSION_NOT_FOUND',
+        audit: { type: 'session_violation', success: false, reason: 'history-lost' },
+      },
+    },
+    {
+      'too many events': async (target) => {
+        const session = await target.openSession('A.read')
+        const events = await counted(target, session, 1_100)
+        return await target.send(session.stream(events[3]!.id))
+      },
+    },
+  ),
+  {
+    id: 'O-080',
+    sub: 'too old',
+    area,
+    requirement: ['EV-05', 'CO-07'],
+    title: 'history that is gone is an error and not a gap',
+    alone: true,
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      const events = await counted(target, session)
+      target.advance(299_000)
+      expect((await target.send(session.stream(events[1]!.id))).messages).toHaveLength(5)
+      target.advance(2_000)
+      return await target.send(session.stream(events[1]!.id))
+    },
+    expect: { status: 404, audit: { type: 'session_violation', success: false, reason: 'history-lost' } },
+  },
+  {
+    id: 'X-111',
+    area,
+    requirement: ['EV-05'],
+    title: 'the last event of a stream, and not an older one, can be resumed from while others push history out',
+    config: { resumability: { eventsMax: 10 } },
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      const mine = await counted(target, session, 3)
+      await counted(target, session, 20)
+      return await target.send(session.stream(mine[0]!.id))
+    },
+    expect: { status: 404, audit: { reason: 'history-lost' } },
+  },
+  {
+    id: 'X-112',
+    area,
+    requirement: ['EV-08', 'EV-03'],
+    title: 'there is no replay in a session that has ended, nor for a credential that is no longer good',
+    alone: true,
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      const [first] = await counted(target, session)
+      const other = await target.openSession('A.write')
+      const [another] = await counted(target, other)
+      expect((await target.send(other.stream(another!.id))).messages.length).toBeGreaterThan(0)
+      await target.store.setUserStatus('tenant-a', 'usr_tenant-a_user', 'disabled', target.now())
+      await target.settled(async () => expect((await target.send(session.request('ping'))).status).toBe(401))
+      const refused = await target.send(other.stream(another!.id))
+      expect([refused.status, refused.events]).toEqual([401, []])
+      await target.store.setUserStatus('tenant-a', 'usr_tenant-a_user', 'active', target.now())
+      await target.settled(async () => expect((await target.send(session.request('ping'))).status).toBe(200))
+      expect((await target.send(session.end())).status).toBe(204)
+      return await target.send(session.stream(first!.id))
+    },
+    expect: { status: 404 },
+  },
+  {
+    id: 'X-113',
+    area,
+    requirement: ['EV-09', 'SE-11'],
+    title: 'of readers who resume a running stream at once, one gets it',
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      const running = await target.begin(session.request('tools/call', { name: 'slow', _meta: progress }, { id: 4 }))
+      const { id } = (await running.messages(2)).messages[0]!
+      running.destroy()
+      await target.settled(async () => {
+        const readers = await Promise.all(Array.from({ length: 8 }, () => target.begin(session.stream(id))))
+        const heads = await Promise.all(readers.map((reader) => reader.begun()))
+        const won = heads.filter(({ status }) => status === 200)
+        for (const { status } of heads) expect([200, 409]).toContain(status)
+        const winner = readers[heads.findIndex(({ status }) => status === 200)]
+        await winner?.messages(2)
+        for (const reader of readers) reader.destroy()
+        expect(won).toHaveLength(1)
+      })
+      expect((await target.send(session.end())).status).toBe(204)
+      return undefined
+    },
+  },
+  {
+    id: 'X-114',
+    area,
+    requirement: ['EV-10', 'TR-19'],
+    title: '2026-07-28 is not resumed: leaving it and coming back with an event gives no history',
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      const [first] = await counted(target, session)
+      const answer = await target.send({
+        as: 'A.read',
+        verb: 'GET',
+        headers: { 'MCP-Protocol-Version': '2026-07-28', 'Mcp-Session-Id': session.id, 'Last-Event-ID': first!.id! },
+      })
+      expect(answer.events).toEqual([])
+      return answer
+    },
+    expect: { status: 405 },
+  },
+]
+
+function flip(id: string, at: number): string {
+  const bytes = Buffer.from(id, 'base64url')
+  bytes[at] = bytes[at]! ^ 1
+  return bytes.toString('base64url')
+}
