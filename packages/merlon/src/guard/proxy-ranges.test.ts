@@ -122,6 +122,12 @@ describe('addressBucket', () => {
     expect(addressBucket('fe80::1%eth0')).toBe('fe80:0:0:0')
   })
 
+  test('an IPv4 client of a socket that takes both is counted by its own address', () => {
+    expect(addressBucket('::ffff:192.0.2.1')).toBe('192.0.2.1')
+    expect(addressBucket('::ffff:c000:201')).toBe('192.0.2.1')
+    expect(addressBucket('::fffe:c000:201')).toBe('0:0:0:0')
+  })
+
   /** The address in full, with leading zeros, with its first run of zeros left out, and with an IPv4 end. */
   function spellings(address: readonly number[]): readonly string[] {
     const full = address.map((group) => group.toString(16))

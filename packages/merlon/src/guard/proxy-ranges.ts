@@ -58,8 +58,14 @@ export function addressBucket(address: string): string {
     for (let missing = 8 - groups.length - rest; missing > 0; missing--) groups.push('0')
     if (tail !== '') groups.push(...tail.split(':'))
   }
-  return groups
+  const values = groups.map((group) => Number.parseInt(group, 16))
+  // IPv4 mapped into IPv6 (RFC 4291 §2.5.5.2), as a socket that takes both tells it: not all of it is one network.
+  if (values[5] === 0xffff && values.slice(0, 5).every((value) => value === 0)) {
+    const [high = 0, low = 0] = values.slice(6)
+    return groups[6]?.includes('.') ? groups[6] : [high >> 8, high & 255, low >> 8, low & 255].join('.')
+  }
+  return values
     .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
+    .map((value) => value.toString(16))
     .join(':')
 }
