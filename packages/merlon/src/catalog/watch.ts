@@ -1,13 +1,6 @@
-import { watch as watchFolder } from 'node:fs'
 import type { Principal } from '../call.ts'
 import type { Catalog, CatalogKind } from './catalog.ts'
-
-/** Tells of changes below a folder: `path` is relative to it, or `undefined` where the system does not say. */
-export type FolderWatcher = (
-  folder: string,
-  changed: (path: string | undefined) => void,
-  failed: (error: unknown) => void,
-) => { close(): void }
+import { type FolderWatcher, watchFolder } from './folder-watcher.ts'
 
 /** Runs `work` after `delayMs`, unless the answer is called first. */
 export type Schedule = (work: () => void, delayMs: number) => () => void
@@ -30,7 +23,7 @@ export interface Watch {
 export function watchCatalog(
   folder: string,
   onChange: () => void | Promise<void>,
-  { quietMs = 100, onError = () => {}, watcher = systemWatcher, schedule = systemSchedule }: WatchOptions = {},
+  { quietMs = 100, onError = () => {}, watcher = watchFolder, schedule = systemSchedule }: WatchOptions = {},
 ): Watch {
   let closed = false
   let running: Promise<void> | undefined
@@ -76,12 +69,6 @@ export function watchCatalog(
 /** Not what editors and package managers leave behind. */
 function isSource(path: string): boolean {
   return !path.split(/[\\/]/).some((name) => name.startsWith('.') || name.endsWith('~') || name === 'node_modules')
-}
-
-const systemWatcher: FolderWatcher = (folder, changed, failed) => {
-  const watching = watchFolder(folder, { recursive: true }, (_event, path) => changed(path ?? undefined))
-  watching.on('error', failed)
-  return watching
 }
 
 const systemSchedule: Schedule = (work, delayMs) => {
