@@ -14,6 +14,7 @@ import { recorder, refusalEntry } from './dispatch/record.ts'
 import { AllRunning } from './dispatch/running.ts'
 import type { Log, Services } from './dispatch/services.ts'
 import type { Fault } from './errors.ts'
+import { every } from './every.ts'
 import type { Gate } from './guard/gate.ts'
 import { ownHosts, publicHosts } from './guard/own-hosts.ts'
 import { edge } from './guard/pipeline.ts'
@@ -162,17 +163,21 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   })
 
   installation.onWithdrawn((credential) => services.running.withdraw(credential, clock()))
+  const swept = (cause: unknown) => log.error({ err: cause }, 'clearing away failed')
+  const sweep = (late: number) => {
+    load.behind = late > limits.eventLoopDelayMsMax
+    services.running.sweep(clock())
+  }
+  const sweepSessions = async () => services.live.end((await sessions?.sweep(clock())) ?? [])
+  const sweepCounts = () => {
+    failures.sweep(steadyClock())
+    calls?.sweep(steadyClock())
+    return history?.sweep(clock())
+  }
   const timers = [
-    every(tickMs, (late) => {
-      load.behind = late > limits.eventLoopDelayMsMax
-      services.running.sweep(clock())
-    }),
-    every(config.session.sweepMs, async () => services.live.end((await sessions?.sweep(clock())) ?? [])),
-    every(30_000, () => {
-      void history?.sweep(clock())
-      failures.sweep(steadyClock())
-      calls?.sweep(steadyClock())
-    }),
+    every(tickMs, sweep, swept),
+    every(config.session.sweepMs, sweepSessions, swept),
+    every(30_000, sweepCounts, swept),
   ]
 
   await new Promise<void>((listening, failed) => {
@@ -219,15 +224,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       for (const timer of timers) clearInterval(timer)
     },
   }
-}
-
-function every(ms: number, work: (lateMs: number) => unknown): NodeJS.Timeout {
-  let due = performance.now() + ms
-  return setInterval(() => {
-    const late = performance.now() - due
-    due = performance.now() + ms
-    void work(late)
-  }, ms).unref()
 }
 
 /** Ids that are ours alone and tell nothing: a random prefix for the process, and a count. */
