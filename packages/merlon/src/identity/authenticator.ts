@@ -77,8 +77,7 @@ export function verdictOf(answer: unknown, roles: ReadonlyMap<string, ScopeSet>,
   if (typeof tenant !== 'string' || !visible.test(tenant)) return { ok: false, reason: 'tenant', credential: undefined }
   if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === 'string' && scopePattern.test(scope)))
     return { ok: false, reason: 'scopes', credential: undefined }
-  if (typeof expiresAt !== 'number' || !(expiresAt > now))
-    return { ok: false, reason: 'expired', credential: undefined }
+  if (!Number.isFinite(expiresAt) || !(expiresAt > now)) return { ok: false, reason: 'expired', credential: undefined }
   const granted = roles.get(role) ?? noScopes
   const principal: Principal = Object.freeze({
     id,
