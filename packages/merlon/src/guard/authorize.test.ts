@@ -63,6 +63,13 @@ describe('authorize', () => {
     for (const name of ['status', 'constructor', '__proto__', '']) expect(body(name)).toBe(absent)
   })
 
+  test('AL-01: the record says that it was hidden, and what was reached for', () => {
+    expect(() => callTool('status', writer)).toThrow(
+      expect.objectContaining({ code: 'tool.unknown', detail: { reason: 'hidden', target: 'status' } }),
+    )
+    expect(() => callTool('no-such-tool', writer)).toThrow(expect.objectContaining({ detail: {} }))
+  })
+
   test('A2: what only the credential lacks is named', () => {
     expect(() => callTool('save', principalWith(['read', 'write'], ['read']))).toThrow(
       expect.objectContaining({

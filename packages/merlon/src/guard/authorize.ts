@@ -32,7 +32,8 @@ export const authorize: Guard<Arrival & Authenticated & Decoded & { readonly env
   const target = method.target(message.params)
   if (target === undefined) throw method.unknown(message.params)
   const decision = decide(principal, target.requirement)
-  if (!decision.allowed) throw decision.hidden ? method.unknown(message.params) : lacking(decision.scope, target.name)
+  if (!decision.allowed)
+    throw decision.hidden ? unseen(method.unknown(message.params), target.name) : lacking(decision.scope, target.name)
   return { method, target }
 }
 
@@ -49,6 +50,11 @@ function methodsOf({ gate, envelope }: Arrival & { envelope: Envelope }): Readon
 function refuseUnless({ principal }: Authenticated, requirement: Requirement): void {
   const decision = decide(principal, requirement)
   if (!decision.allowed) throw lacking(decision.hidden ? undefined : decision.scope)
+}
+
+/** The answer is that for what does not exist; the record says what was reached for. */
+function unseen(unknown: Fault, target: string | undefined): Fault {
+  return new Fault(unknown.code, { ...unknown.detail, reason: 'hidden', target })
 }
 
 function lacking(scope: string | undefined, target?: string): Fault {
