@@ -93,8 +93,17 @@ export class Turn implements Running {
     this.controller?.abort(reason)
   }
 
-  /** Keeps the answer open as a stream: no deadline, and a last message of its own where the server ends it. */
+  /**
+   * Keeps the answer open as a stream: no deadline, and a last message of its own where the server ends it. Of what was
+   * asked only the id and the method are kept: a stream stays for hours, and a message may take megabytes of memory.
+   */
   hold(lastResult: () => string): void {
+    const { kind, id, method } = this.call.message
+    const { client } = this.call.envelope
+    Object.assign(this.call, {
+      message: { kind, id, method, params: {} },
+      envelope: { ...this.call.envelope, client: { ...client, capabilities: {} } },
+    })
     this.deadline = Number.POSITIVE_INFINITY
     this.lastResult = lastResult
     this.services.running.addStream(this, this.services.streamsPerPrincipalMax)

@@ -13,10 +13,13 @@ import type { Arrival, Decoded } from './gate.ts'
 export const readBody: Guard<Arrival, { readonly body: Buffer }> = ({ head, gate }) =>
   head.readBody(gate.messageBytesMax).then((body) => ({ body }))
 
-/** Turns the body into one message. */
-export const decode: Guard<Arrival & { readonly body: Buffer }, Decoded> = ({ body, gate }) => ({
-  message: parseMessage(parseJson(body, gate.bounds)),
-})
+/** Turns the body into one message. The bytes are let go of: what was asked may go on for hours. */
+export const decode: Guard<Arrival & { readonly body: Buffer }, Decoded & { readonly body: Buffer }> = ({
+  body,
+  gate,
+}) => ({ message: parseMessage(parseJson(body, gate.bounds)), body: decoded })
+
+const decoded = Buffer.alloc(0)
 
 /**
  * Settles the protocol revision, once. A request that claims a version in its body, or names the stateless revision in

@@ -50,6 +50,13 @@ describe('subscriptions/listen (2026-07-28)', () => {
     }
   })
 
+  test('RL-17: the URIs that a stream remembers have a bound in their length', async () => {
+    const within = await listen({ resourceSubscriptions: Array.from({ length: 8 }, () => 'x'.repeat(8_192)) })
+    expect(methods(within.reply)).toEqual(['notifications/subscriptions/acknowledged'])
+    const beyond = await listen({ resourceSubscriptions: ['x', 'x'.repeat(65_536)] })
+    expect(beyond.reply.messages[0]).toMatchObject({ error: { data: { code: 'INVALID_PARAMS' } } })
+  })
+
   test('AU-03: what the caller may not read is not acknowledged and not told of', async () => {
     const { server, reply } = await listen({
       resourceSubscriptions: ['app://closed', 'app://open', 'app://none'],

@@ -9,15 +9,18 @@ import type { Services } from '../services.ts'
 import type { Turn } from '../turn.ts'
 
 const urisMax = 1_000
+/** Of all URIs together: they stay as long as the stream. */
+const uriCharsMax = 65_536
 
 /** `subscriptions/listen` (2026-07-28): the answer is a stream that stays open and carries what was asked for, nothing else. */
 export const listen: Handler = plain('subscriptions/listen', { scope: 'read' }, (turn) => {
-  const { message, principal } = turn.call
-  const filter = message.params['notifications']
+  const { principal } = turn.call
+  const { id, params } = turn.call.message
+  const filter = params['notifications']
   if (!isObject(filter)) throw new Fault('params.invalid', { says: 'notifications is missing' })
   const wanted = honoured(turn, filter)
-  const meta = { [subscriptionIdKey]: message.id }
-  turn.hold(() => subscriptionEnd(turn, message.id))
+  const meta = { [subscriptionIdKey]: id }
+  turn.hold(() => subscriptionEnd(turn, id))
   turn.line.notify(
     encodeNotification('notifications/subscriptions/acknowledged', { _meta: meta, notifications: wanted }),
   )
@@ -56,6 +59,8 @@ function honoured(turn: Turn, filter: Params): Wanted {
     throw new Fault('params.invalid', { says: 'resourceSubscriptions is not a list of URIs' })
   }
   if (uris.length > urisMax) throw new Fault('params.invalid', { says: `more than ${urisMax} resource subscriptions` })
+  if (uris.reduce((chars: number, uri: string) => chars + uri.length, 0) > uriCharsMax)
+    throw new Fault('params.invalid', { says: `resourceSubscriptions longer than ${uriCharsMax} characters` })
   const readable = uris.filter((uri) => mayRead(turn.services, turn.call.principal, uri))
   return {
     ...(filter['toolsListChanged'] === true ? { toolsListChanged: true } : {}),
