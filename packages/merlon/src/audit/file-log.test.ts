@@ -89,6 +89,17 @@ describe('the audit file', () => {
     await vi.waitFor(async () => expect(await reasons()).toEqual(['call']))
   })
 
+  test('is not written on when it was removed: then no call is made', async () => {
+    const log = await openLog()
+    await log.commit(entry('kept'))
+    await rm(path)
+    await expect(log.commit(entry('lost'))).rejects.toThrow(unavailable)
+    expect(() => log.check()).toThrow(unavailable)
+    expect(failures).toHaveLength(1)
+    await expect(log.close()).rejects.toThrow(unavailable)
+    logs.length = 0
+  })
+
   test('closing writes what waits; after it nothing is taken', async () => {
     const log = await openLog()
     log.append(entry('waiting'))

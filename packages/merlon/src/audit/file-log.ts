@@ -102,7 +102,10 @@ export class FileAuditLog implements AuditLog {
     this.waitingBytes = 0
     try {
       if (this.intact !== undefined) await cutTo(this.file, this.intact)
-      this.intact = (await this.file.stat()).size
+      const { size: intact, nlink } = await this.file.stat()
+      // Written on, it would take every record and show none.
+      if (nlink === 0) throw new Error('the audit log was removed while the server writes it; start again')
+      this.intact = intact
       const lines = lost === 0 ? batch : batch + lossLine(lost, this.clock())
       if (lines !== '') await this.file.appendFile(lines)
       if (sync) await this.file.datasync()
