@@ -71,6 +71,12 @@ export const eventCases: readonly AttackCase[] = [
         const [first] = await counted(target, session)
         return await target.send(session.stream(first!.id, 'A.write'))
       },
+      'another session of the same principal, with a stream at the same place': async (target) => {
+        const [session, other] = [await target.openSession('A.read'), await target.openSession('A.read')]
+        const [first] = await counted(target, session)
+        await counted(target, other)
+        return await target.send(other.stream(first!.id))
+      },
       'another session of the same principal': async (target) => {
         const [first] = await counted(target, await target.openSession('A.read'))
         return await target.send((await target.openSession('A.read')).stream(first!.id))
