@@ -374,6 +374,20 @@ export const requirements = {
   },
   'EV-10': { promise: '2026-07-28 gives no way into history.', source: 'MCP 2026-07-28, Streamable HTTP' },
 
+  // Records
+  'AL-01': {
+    promise: 'Every decision leaves a record: who, from where, what, and how it ended.',
+    source: 'OWASP ASVS 5.0 V16.2.1, V16.3.1',
+  },
+  'AL-04': {
+    promise: 'No key, session id, argument or result is in a log or a record.',
+    source: 'OWASP ASVS 5.0 V16.2.5',
+  },
+  'AL-05': {
+    promise: 'What a client says makes no second line, and nothing that a terminal acts on.',
+    source: 'OWASP ASVS 5.0 V16.4.1',
+  },
+
   // Cryptography
   'CR-01': { promise: 'Sealed text opens only with its whole tag.', source: 'OWASP ASVS 5.0 V11.3.2' },
   'CR-08': {

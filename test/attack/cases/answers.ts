@@ -97,7 +97,7 @@ export const answerCases: readonly AttackCase[] = [
   {
     id: 'O-107',
     area,
-    requirement: ['RL-19'],
+    requirement: ['RL-19', 'AL-04'],
     title: 'what a tool throws stays inside: the caller gets a request id',
     send: async (target) => {
       const answer = await target.send(tool('broken', {}, { as: 'A.read' }))
@@ -111,7 +111,7 @@ export const answerCases: readonly AttackCase[] = [
     id: 'O-107',
     sub: 'arguments',
     area,
-    requirement: ['SE-09'],
+    requirement: ['AL-04', 'SE-09'],
     title: 'arguments, headers and names of a client are in no log',
     send: async (target) => {
       const headers = { 'User-Agent': planted, 'X-Request-Id': planted, Traceparent: planted, Cookie: `a=${planted}` }
@@ -133,7 +133,7 @@ export const answerCases: readonly AttackCase[] = [
   {
     id: 'O-109',
     area,
-    requirement: ['TR-24'],
+    requirement: ['AL-05', 'TR-24'],
     title: 'a name that holds a record, or codes for a terminal, makes one well-formed line',
     send: async (target) => {
       const forged = 'x\n{"type":"auth","success":true}\u001b[2J\u202e\u0085'

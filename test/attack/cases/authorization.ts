@@ -130,7 +130,7 @@ export const authorizationCases: readonly AttackCase[] = [
   {
     id: 'X-072',
     area,
-    requirement: ['AU-02'],
+    requirement: ['AU-02', 'AL-01'],
     title: 'every call that reaches a handler leaves a record that says who called what',
     send: async (target) => {
       const requests = [...stateless.slice(0, -1).map((request): Request => ({ ...request, as: 'A.read' }))]
