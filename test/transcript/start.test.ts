@@ -194,6 +194,16 @@ describe('merlon start', () => {
     )
   })
 
+  test('a first start that fails makes no key, so that the next one shows it', async () => {
+    const tool = join(project, 'src/tools/hello.ts')
+    writeFileSync(tool, 'export default {')
+    expect(await start().exited()).toBe(1)
+    writeFileSync(tool, helloTool)
+    const { stdout, printed } = start()
+    await printed('Make one that lasts')
+    expect(stdout()).toMatch(/^ {2}mrl_\w+$/m)
+  })
+
   test.each([
     ['--inspect=0', '--inspect'],
     ['--heapsnapshot-signal=SIGUSR2', '--heapsnapshot-signal'],

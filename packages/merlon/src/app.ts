@@ -65,8 +65,12 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       steadyClock,
       random,
     })
+    // Not before it serves: a key made by a start that fails would never be shown, and there is but one first key.
+    const firstKey = await installation.makeFirstKey().catch(async (error: unknown) => {
+      await serving.close()
+      throw error
+    })
     installation.audit.append({ type: 'server', success: true, level: 'info', action: 'start' })
-    const { firstKey } = installation
     return {
       url: serving.url,
       firstStart: firstKey && { key: firstKey.text, expiresAt: firstKey.key.expiresAt },

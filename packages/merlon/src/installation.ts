@@ -25,8 +25,8 @@ export interface Installation {
   readonly keys: Keys
   readonly audit: AuditLog
   readonly sealing: { readonly requestState: KeyObject; readonly cursor: KeyObject; readonly eventId: KeyObject }
-  /** The first key of a new installation, shown once. */
-  readonly firstKey: IssuedKey | undefined
+  /** The first key of a new installation, made and told this once. `undefined` where it was made before. */
+  makeFirstKey(): Promise<IssuedKey | undefined>
   close(): Promise<void>
 }
 
@@ -43,9 +43,9 @@ export interface InstallationOptions {
 const dayMs = 86_400_000
 
 /**
- * Opens the data folder of a project, and makes what a new one needs: the root key and the first key. Throws, in words for
- * the operator, where the root key or the pepper is not the one that the store was made with: nothing is started afresh
- * over data that another key protects.
+ * Opens the data folder of a project, and makes the root key that a new one needs. Throws, in words for the operator, where
+ * the root key or the pepper is not the one that the store was made with: nothing is started afresh over data that another
+ * key protects.
  */
 export async function openInstallation(options: InstallationOptions): Promise<Installation> {
   const { config, secrets, clock, random, report } = options
@@ -91,7 +91,6 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       lifetimeMs: config.authentication.keyLifetimeDays * dayMs,
       lifetimeMsMax: config.authentication.keyLifetimeDaysMax * dayMs,
     })
-    const firstKey = await keys.bootstrap()
     const ring = new KeyRing({ store, digest, roles, clock, report })
     return {
       verify: (credential) => ring.authenticate(credential),
@@ -104,7 +103,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
         cursor: deriveKey(root, 'cursor'),
         eventId: deriveKey(root, 'event-id'),
       },
-      firstKey,
+      makeFirstKey: () => keys.bootstrap(),
       async close() {
         await ring.close()
         await store.close()

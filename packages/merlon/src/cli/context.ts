@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { LoadedConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 
 /** What a command may touch: where it was called, what it may print, and whom it may ask. */
 export interface CliContext {
@@ -44,16 +46,27 @@ export function projectFolder(context: CliContext, { project }: ProjectOption): 
   return resolve(context.cwd, project ?? '.')
 }
 
-/** Loads the settings of the project, and says its warnings. */
+/** Loads the settings of the project, and says its warnings, unless the command is about something else. */
 export async function loadProject(
   context: CliContext,
   options: ProjectOption,
+  { warn = true }: { readonly warn?: boolean } = {},
 ): Promise<LoadedConfig & { project: string }> {
   const { loadConfig } = await import('../config/load.ts')
   const project = projectFolder(context, options)
   const loaded = loadConfig({ project, env: context.env })
-  for (const warning of loaded.warnings) context.say(`merlon: warning: ${warning}`)
+  if (warn) for (const warning of loaded.warnings) context.say(`merlon: warning: ${warning}`)
   return { ...loaded, project }
+}
+
+/** Refuses a folder without any sign of a project, so that a command in the wrong place leaves no installation behind. */
+export function mustBeProject(project: string, { catalog, store }: Config): void {
+  const signs = ['merlon.config.json', 'dynemcp.config.json', catalog.folder, store.folder]
+  if (signs.some((sign) => existsSync(resolve(project, sign)))) return
+  throw new CliError(
+    `${project} is no project: it has no merlon.config.json and no ${catalog.folder}/`,
+    'go to the folder of a project, or name it with --project',
+  )
 }
 
 /** The process as a context. */

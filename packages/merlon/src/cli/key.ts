@@ -3,7 +3,7 @@ import { builtInScopes } from '../config/builtin-scopes.ts'
 import { nearest } from '../config/near.ts'
 import type { Config } from '../config/schema.ts'
 import { type IssuedKey, type KeyRefusal, type Keys, localOperator } from '../identity/keys.ts'
-import { type CliContext, CliError, loadProject, type ProjectOption, withProject } from './context.ts'
+import { type CliContext, CliError, loadProject, mustBeProject, type ProjectOption, withProject } from './context.ts'
 
 interface CreateOptions extends ProjectOption {
   readonly name: string
@@ -103,11 +103,13 @@ async function withKeys(
   options: ProjectOption,
   work: (keys: Keys, config: Config) => Promise<void>,
 ): Promise<void> {
-  const { project, config, secrets } = await loadProject(context, options)
+  const { project, config, secrets } = await loadProject(context, options, { warn: false })
+  mustBeProject(project, config)
   const { openLocal } = await import('../app.ts')
-  const { keys, firstKey, close } = await openLocal(project, config, secrets)
+  const { keys, makeFirstKey, close } = await openLocal(project, config, secrets)
   try {
-    // A new installation comes with a key for the first start to show. Nobody has seen this one, so it must not stand.
+    // The operator of a new installation comes with a first key. Nobody has seen this one, so it must not stand.
+    const firstKey = await makeFirstKey()
     if (firstKey !== undefined) await keys.revokeKey(firstKey.key.id, localOperator)
     await work(keys, config)
   } finally {
@@ -182,7 +184,10 @@ function refusal(
 ): CliError {
   switch (reason) {
     case 'name-malformed':
-      return new CliError('the name is not one of up to 64 letters, digits and ._@:/-', 'try --name ci')
+      return new CliError(
+        'the name is not 1 to 64 letters, digits, spaces and ._@:/-, a letter or digit first',
+        'try --name ci',
+      )
     case 'name-taken':
       return new CliError(`there is a key named ${name}`, `choose another --name; ${listHint}`)
     case 'scope-malformed':

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -8,6 +8,7 @@ import { run } from './program.ts'
 let project = ''
 beforeAll(() => {
   project = mkdtempSync(join(tmpdir(), 'merlon-cli-'))
+  writeFileSync(join(project, 'merlon.config.json'), '{}')
 })
 afterAll(() => rmSync(project, { recursive: true, force: true }))
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type CliContext, loadProject, type ProjectOption, withProject } from './context.ts'
+import { type CliContext, loadProject, mustBeProject, type ProjectOption, withProject } from './context.ts'
 import { firstStartText } from './first-start.ts'
 import { refuseInspection } from './inspection.ts'
 
@@ -32,6 +32,7 @@ export function registerServerCommands(
       .action(async (options: ProjectOption) => {
         if (mode === 'start') refuseInspection(context.say)
         const { project, config, secrets } = await loadProject(context, options)
+        mustBeProject(project, config)
         lendEnvironment(secrets.env, secrets.names)
         const { pino } = await import('pino')
         const log = pino(
@@ -62,10 +63,11 @@ export function registerServerCommands(
   }
 }
 
-/** How whoever started this makes the next key: through npm where npm started it, for then `merlon` is not on the path. */
+/** How whoever started this makes the next key: through npm or npx where they started it, for then `merlon` is not on the path. */
 function nextKeyCommand(env: CliContext['env'], project: string | undefined): string {
   if (/^(?:start|dev)$/.test(env['npm_lifecycle_event'] ?? '')) return 'npm run generate-keys'
-  return `merlon generate-keys${project === undefined ? '' : ` --project ${project}`}`
+  const command = env['npm_command'] === 'exec' ? 'npx merlon' : 'merlon'
+  return `${command} generate-keys${project === undefined ? '' : ` --project ${project}`}`
 }
 
 /**
