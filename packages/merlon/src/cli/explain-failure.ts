@@ -30,12 +30,55 @@ export function failureOf(thrown: unknown, command: string): Failure {
   if (thrown instanceof Fault) {
     const { reason, cause } = thrown.detail
     const why = reason ?? (cause instanceof Error ? cause.message : undefined)
+    const ours = outages.get(thrown.code)
+    if (ours !== undefined) {
+      return { says: `${ours.says}${why === undefined ? '' : `: ${why}`}`, hint: ours.hint, exitCode: 1 }
+    }
     return { says: `${thrown.sentence}${why === undefined ? '' : ` (${why})`}`, hint: thrown.spec.fix, exitCode: 1 }
   }
+  const refused = refusedBySystem(thrown)
+  if (refused !== undefined) return { ...refused, exitCode: 1 }
   const message = thrown instanceof Error ? thrown.message : 'something failed that should not have'
   const [, says = message, hint = '`merlon config check` looks at the settings and secrets'] =
     whatAndWhatToDo.exec(message) ?? []
   return { says, hint: hint.replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase()), exitCode: 1 }
+}
+
+/** The table speaks to callers. Whoever runs a command is the operator whom it tells them to ask. */
+const outages: ReadonlyMap<string, { readonly says: string; readonly hint: string }> = new Map([
+  [
+    'store.unavailable',
+    { says: 'the store cannot be used', hint: 'check the database that store.folder or store.databaseUrl names' },
+  ],
+  [
+    'audit.unavailable',
+    {
+      says: 'the audit log cannot be written, and nothing is changed without a record',
+      hint: 'check audit.file or the data folder, and the space left there',
+    },
+  ],
+])
+
+/** What the system refused about a file, in words. */
+function refusedBySystem(thrown: unknown): { says: string; hint: string } | undefined {
+  if (!(thrown instanceof Error) || !('code' in thrown) || !('path' in thrown)) return undefined
+  const path = String(thrown.path)
+  switch (thrown.code) {
+    case 'EACCES':
+    case 'EPERM':
+      return {
+        says: `${path}: this user may not use it`,
+        hint: 'run it as the user whose it is, or name another data folder in store.folder',
+      }
+    case 'EROFS':
+      return {
+        says: `${path}: the file system is read-only`,
+        hint: 'name a data folder that can be written in store.folder',
+      }
+    case 'ENOSPC':
+      return { says: `${path}: there is no space left`, hint: 'make room, and run it again' }
+  }
+  return undefined
 }
 
 /** Our own errors say what is wrong and then what to do: `the port is in use; choose another`. */
