@@ -28,6 +28,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'config:types',
     'installation.ts:types',
     'credentials.ts',
+    'every.ts',
     'routes.ts',
     'transport',
     'guard',
@@ -37,6 +38,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     ...slices,
   ],
   'credentials.ts': ['guard:types', 'identity'],
+  'every.ts': [],
   'routes.ts': ['config:types', 'transport', 'guard', 'dispatch'],
 
   transport: ['guard', 'wire'],

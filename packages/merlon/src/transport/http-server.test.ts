@@ -15,7 +15,7 @@ import { verb } from './routes.ts'
 const refusals: string[] = []
 const held: Reply[] = []
 /** The client of a request that is not read before has left. */
-const left = Promise.withResolvers<void>()
+let left = Promise.withResolvers<void>()
 const gate = gateWith({
   hosts: new Set(['here']),
   messageBytesMax: 100,
@@ -284,8 +284,9 @@ describe('a body', () => {
 
   test.each(['/read', '/read-late'])('of a client that left before all of it came is no body (%s)', async (path) => {
     refusals.length = 0
+    left = Promise.withResolvers()
     server.once('request', (incoming: IncomingMessage) => {
-      incoming.once('close', () => left.resolve())
+      incoming.once('close', () => setImmediate(left.resolve))
       socket.destroy()
     })
     const socket = connect(port, '127.0.0.1')

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { anyText } from '../text.fixture.ts'
 import { encodeEvent, encodePriming, heartbeat } from './sse.ts'
 
 interface Event {
@@ -35,7 +36,7 @@ function interpret(stream: string): { events: Event[]; retryMs: number | undefin
 
 const ends = (text: string) => text.replace(/\r\n|\r|\n/g, '\n')
 const text = fc.oneof(
-  fc.string({ unit: 'binary' }),
+  anyText(),
   fc.string({
     unit: fc.constantFrom('\r', '\n', ':', ' ', 'data', 'id', 'event', 'retry', '0', '\u2028', '\u0085', '\0', 'x'),
   }),

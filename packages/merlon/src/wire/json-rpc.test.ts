@@ -2,13 +2,14 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Message, Params, RequestId } from '../call.ts'
 import { Fault } from '../errors.ts'
+import { anyText } from '../text.fixture.ts'
 import { parseJson } from './json.ts'
 import { encodeError, encodeNotification, encodeRequest, encodeResult, parseMessage } from './json-rpc.ts'
 
 const bounds = { depthMax: 64, nodesMax: 100_000 }
 const decode = (text: string): Message => parseMessage(parseJson(Buffer.from(text), bounds))
 
-const id: fc.Arbitrary<RequestId> = fc.oneof(fc.string({ unit: 'binary', maxLength: 256 }), fc.maxSafeInteger())
+const id: fc.Arbitrary<RequestId> = fc.oneof(anyText({ maxLength: 256 }), fc.maxSafeInteger())
 const method = fc.string({ minLength: 1, maxLength: 128 })
 /** Objects that survive JSON as they are; `__proto__` is refused by the reader and has a test of its own. */
 const params: fc.Arbitrary<Params> = fc

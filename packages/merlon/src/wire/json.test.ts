@@ -191,6 +191,8 @@ describe('parseJson', () => {
     expect(() => parse('['.repeat(200_000))).toThrow(refusal('request.invalid', 'depth'))
     expect(() => parse(`${'{"a":'.repeat(100_000)}1`)).toThrow(refusal('request.invalid', 'depth'))
     expect(parse(`"${'['.repeat(100)}"`)).toBe('['.repeat(100))
+    // What stands side by side is not deep.
+    expect(() => parse(`[${Array(200).fill('[{}]').join(',')}]`)).not.toThrow()
   })
 
   test('RL-11: values are bounded exactly, and counted before an object is built', () => {
