@@ -3,6 +3,7 @@ import type { Config } from './config/schema.ts'
 import type { Dispatch } from './dispatch/dispatch.ts'
 import type { Services } from './dispatch/services.ts'
 import { endSession, openSessionStream } from './dispatch/session-endpoints.ts'
+import { sessionEntry } from './dispatch/session-record.ts'
 import { known, mcp, mcpEnd, mcpStream, open } from './guard/pipeline.ts'
 import { type Routes, type Verb, verb } from './transport/routes.ts'
 
@@ -38,9 +39,11 @@ export function routesFor(options: RouteOptions): Routes {
     const lastEventHeader = resumability.headerName.toLowerCase()
     mcpVerbs.set(
       'GET',
-      verb('credential', mcpStream, (call, reply) => {
-        const last = call.head.headers[lastEventHeader]
-        return openSessionStream(services, call, typeof last === 'string' ? last : undefined, reply)
+      verb('credential', mcpStream, async (call, reply) => {
+        const header = call.head.headers[lastEventHeader]
+        const last = typeof header === 'string' ? header : undefined
+        await openSessionStream(services, call, last, reply)
+        call.gate.audit.append(sessionEntry(last === undefined ? 'stream' : 'resume', call))
       }),
     )
     if (session.clientTermination) {
@@ -48,6 +51,7 @@ export function routesFor(options: RouteOptions): Routes {
         'DELETE',
         verb('credential', mcpEnd, async (call, reply) => {
           await endSession(services, call)
+          call.gate.audit.append(sessionEntry('end', call))
           reply.finish(204)
         }),
       )

@@ -1,0 +1,21 @@
+import type { AuditEntry } from '../audit/audit-log.ts'
+import type { Principal } from '../call.ts'
+
+/** The record of what a client did with its session itself: opened its stream, fetched what it missed, ended it. */
+export function sessionEntry(
+  action: 'stream' | 'resume' | 'end',
+  call: { readonly principal: Principal; readonly requestId: string; readonly address: string },
+): AuditEntry {
+  const { principal, requestId, address } = call
+  return {
+    type: 'session',
+    success: true,
+    level: 'info',
+    requestId,
+    ip: address,
+    clientId: principal.credential,
+    principal: principal.id,
+    tenant: principal.tenant,
+    action,
+  }
+}
