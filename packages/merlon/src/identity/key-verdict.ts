@@ -63,8 +63,15 @@ export function judge(key: KnownKey, digest: Buffer, now: Instant): Verdict {
     const old = key.retired.find((secret) => same(digest, secret.digest))
     if (old === undefined) return refusal('secret', key.id)
     if (now >= old.graceUntil) return refusal('retired-secret', key.id)
+    return until(old.graceUntil, standing(key, now))
   }
   return standing(key, now)
+}
+
+/** What an old secret opens ends with its grace: a stream would otherwise go on with it for as long as the key lives. */
+function until(graceUntil: Instant, verdict: Verdict): Verdict {
+  if (!verdict.ok || verdict.principal.expiresAt <= graceUntil) return verdict
+  return { ok: true, principal: Object.freeze({ ...verdict.principal, expiresAt: graceUntil }) }
 }
 
 /** What a key is good for at this moment, once it is known that its present secret was shown. */
