@@ -6,6 +6,7 @@ import type { Awaitable } from '../call.ts'
 import type { JsonSchema, SchemaLike } from './define.ts'
 import { isObject, walkSchema } from './schema-walk.ts'
 import { uniqueItems } from './unique-items.ts'
+import { checkAsync, mayBeAsync } from './zod-async.ts'
 
 export type Checked =
   | { readonly ok: true; readonly value: unknown }
@@ -37,7 +38,7 @@ export function compileSchema(schema: SchemaLike, what: 'input' | 'output'): Com
   const standard = isStandard(schema) ? schema['~standard'] : undefined
   const jsonSchema = detached(standard === undefined ? (schema as JsonSchema) : describe(schema, standard, what))
   inspect(jsonSchema, what)
-  const check = standard === undefined ? compileJsonSchema(jsonSchema) : checkStandard(standard)
+  const check = standard === undefined ? compileJsonSchema(jsonSchema) : checkStandard(schema, standard)
   return Object.freeze({ jsonSchema, open: isOpen(jsonSchema), check })
 }
 
@@ -112,10 +113,16 @@ function isOpen(schema: JsonSchema): boolean {
   )
 }
 
-function checkStandard(standard: Standard): (value: unknown) => Awaitable<Checked> {
+function checkStandard(schema: SchemaLike, standard: Standard): (value: unknown) => Awaitable<Checked> {
   const answer = (result: StandardSchemaV1.Result<unknown>): Checked => {
     if (result.issues === undefined) return { ok: true, value: result.value }
     return refused(result.issues.map(({ path, message }) => ({ path: path ?? [], message })))
+  }
+  if (mayBeAsync(schema)) {
+    return async (value) => {
+      const { success, data, error } = await checkAsync(schema, value)
+      return answer(success ? { value: data } : { issues: error.issues })
+    }
   }
   return (value) => {
     const result = standard.validate(value)
