@@ -423,15 +423,6 @@ export const errors = {
     says: 'The call did not finish in time.',
     fix: 'Ask for less, or raise limits.callTimeoutMs.',
   },
-  'client.silent': {
-    http: 504,
-    rpc: 50402,
-    code: 'CLIENT_TIMEOUT',
-    blame: 'caller',
-    retry: false,
-    says: 'The client did not answer a question in time.',
-    fix: 'Answer the request that the server sent.',
-  },
   'client.refused': {
     http: 200,
     rpc: 40002,
