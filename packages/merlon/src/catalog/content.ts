@@ -40,14 +40,17 @@ export function failure(...blocks: (string | Params)[]): Content {
   )
 }
 
+/** A block of text. */
 export function text(value: string): Params {
   return { type: 'text', text: value }
 }
 
+/** A picture: its bytes, or a string that is base64 already. */
 export function image(data: Uint8Array | string, mimeType: string): Params {
   return { type: 'image', data: base64(data), mimeType }
 }
 
+/** A sound: its bytes, or a string that is base64 already. */
 export function audio(data: Uint8Array | string, mimeType: string): Params {
   return { type: 'audio', data: base64(data), mimeType }
 }

@@ -125,6 +125,7 @@ interface Described {
   readonly _meta?: Params
 }
 
+/** What `defineTool` takes: a tool, what it asks for, and what it does. */
 export interface ToolDefinition<I extends SchemaLike = SchemaLike, O extends SchemaLike = SchemaLike>
   extends Described {
   /** 1 to 128 of `A-Z a-z 0-9 _ - .`. */
@@ -148,6 +149,7 @@ export interface ToolDefinition<I extends SchemaLike = SchemaLike, O extends Sch
 /** What a resource handler may return: text, bytes, or the full contents list of the protocol. */
 export type ResourceBody = string | Uint8Array | { readonly contents: readonly Params[] }
 
+/** What `defineResource` takes for one thing at one address. */
 export interface ResourceDefinition extends Described {
   readonly name: string
   /** A fixed URI, `config://app`. */
@@ -169,6 +171,7 @@ export type Complete = (
   ctx: CallContext,
 ) => Awaitable<readonly string[]>
 
+/** What `defineResource` takes for many things at the addresses of one pattern. */
 export interface ResourceTemplateDefinition extends Described {
   readonly name: string
   /** RFC 6570 level 1 (`{id}`) and reserved (`{+path}`) expressions: `note://{id}`. Matched in linear time. */
@@ -194,8 +197,10 @@ export interface PromptArgument {
   readonly complete?: Complete
 }
 
+/** One message of a prompt, as the protocol has it. */
 export type PromptMessage = { readonly role: 'user' | 'assistant'; readonly content: Params }
 
+/** What `definePrompt` takes: a prompt, its arguments, and the messages it becomes. */
 export interface PromptDefinition extends Described {
   readonly name: string
   readonly arguments?: readonly PromptArgument[]
