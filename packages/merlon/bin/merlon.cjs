@@ -7,7 +7,7 @@ const oldest = 24
 if (Number(process.versions.node.split('.')[0]) < oldest) {
   const found = ['this is Node.js', process.versions.node, 'and merlon needs', oldest, 'or later'].join(' ')
   process.stderr.write(['merlon: ', found, '\n'].join(''))
-  process.stderr.write('merlon: hint: install Node.js 24, or run it through npm in a project that brings its own\n')
+  process.stderr.write('merlon: hint: install it from https://nodejs.org, then run the same command again\n')
   process.exit(1)
 }
 
