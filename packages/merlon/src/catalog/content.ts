@@ -27,8 +27,8 @@ export function content(...blocks: Params[]): Content {
 }
 
 /** A result with the structure that `output` declares, and blocks of its own in place of its JSON text. */
-export function structured(value: unknown, ...blocks: Params[]): Content {
-  return new Content(blocks.length > 0 ? blocks : [text(JSON.stringify(value))], value, false)
+export function structured(value: unknown, ...blocks: [Params, ...Params[]]): Content {
+  return new Content(blocks, value, false)
 }
 
 /** A tool result that says the tool failed, in words meant for the caller. */

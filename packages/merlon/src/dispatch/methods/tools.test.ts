@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
+import { structured, text } from '../../catalog/content.ts'
 import { type CallContext, defineTool, ToolError } from '../../catalog/define.ts'
 import { Fault } from '../../errors.ts'
 import { serverWith } from '../server.fixture.ts'
@@ -101,6 +102,16 @@ describe.each([
     )
     expect(bad.message.result).toMatchObject({ isError: true })
     for (const { reply } of [good, bad]) expect(reply.sent.join()).not.toContain('canary')
+  })
+
+  test('structure that was built with blocks of its own is checked and trimmed like any other', async () => {
+    const output = z.object({ a: z.number() })
+    const { message, reply } = await call(
+      toolThat(() => structured({ a: 1, secret: 'canary' }, text('one')), { output }),
+      session,
+    )
+    expect(message.result).toMatchObject({ structuredContent: { a: 1 }, content: [{ text: 'one' }] })
+    expect(reply.sent.join()).not.toContain('canary')
   })
 
   test('an output check that breaks is a failure of the tool', async () => {

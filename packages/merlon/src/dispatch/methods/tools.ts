@@ -1,6 +1,6 @@
 import type { Awaitable, Params } from '../../call.ts'
 import type { Catalog, CompiledTool } from '../../catalog/catalog.ts'
-import { isContent } from '../../catalog/content.ts'
+import { Content, isContent } from '../../catalog/content.ts'
 import { isToolError } from '../../catalog/define.ts'
 import { Fault } from '../../errors.ts'
 import type { Target } from '../../method.ts'
@@ -79,7 +79,11 @@ function encode(turn: Turn, tool: CompiledTool, value: unknown): Awaitable<strin
   if (tool.output === undefined || built?.isError) return revision.result(encodeToolResult(value, false, revision))
   const checked = tool.output.check(built === undefined ? value : built.structured)
   const finish = (outcome: Awaited<typeof checked>): string => {
-    if (outcome.ok) return revision.result(encodeToolResult(built ?? outcome.value, true, revision))
+    if (outcome.ok) {
+      // What is sent is what the schema kept: a property that it strips does not leave by another way.
+      const sent = built === undefined ? outcome.value : new Content(built.content, outcome.value, false)
+      return revision.result(encodeToolResult(sent, true, revision))
+    }
     return failed(turn, tool, new Error(`the result does not fit the output schema: ${outcome.issues.join('; ')}`))
   }
   return checked instanceof Promise ? checked.then(finish) : finish(checked)
