@@ -45,8 +45,8 @@ describe.each([
       content: [block('no'), block('way')],
       isError: true,
     })
-    expect(encode(structured({ a: 1 }), true, revision)).toEqual({
-      content: [block('{"a":1}')],
+    expect(encode(structured({ a: 1 }, text('one')), true, revision)).toEqual({
+      content: [block('one')],
       structuredContent: { a: 1 },
     })
     expect(encode(new Content([], undefined, false), false, revision)).toEqual({ content: [] })
@@ -62,8 +62,8 @@ describe.each([
 
 test('up to 2025-11-25 structure that is no object goes as text alone', () => {
   for (const value of [[1], 7, null, 'x']) {
-    expect(encode(structured(value), false, stateful)).not.toHaveProperty('structuredContent')
-    expect(encode(structured(value), false, stateless)).toHaveProperty('structuredContent', value)
+    expect(encode(structured(value, text('x')), false, stateful)).not.toHaveProperty('structuredContent')
+    expect(encode(structured(value, text('x')), false, stateless)).toHaveProperty('structuredContent', value)
   }
   expect(encode([1], true, stateful)).toEqual({ content: [block('[1]')] })
   expect(encode([1], true, stateless)).toEqual({ content: [block('[1]')], structuredContent: [1] })
