@@ -217,3 +217,15 @@ describe('an audit file that cannot be written', () => {
     expect((await reasons()).at(-1)).toBe('next')
   })
 })
+
+test('a record that another process wrote behind a write that failed stands', async () => {
+  const log = await openLog()
+  const record = entry('ours')
+  // The disk fills after one whole line and a half; before we try again, another process has room for its own.
+  await fillDiskAfter(100_000)
+  await expect(log.commit(record)).rejects.toThrow(unavailable)
+  await appendFile(path, '{"timestamp":"2027-01-15T08:00:00.000Z","reason":"theirs"}\n')
+  await log.commit(entry('later'))
+  expect(await reasons()).toContain('theirs')
+  expect(await reasons()).toContain('later')
+})

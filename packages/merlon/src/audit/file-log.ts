@@ -101,12 +101,12 @@ export class FileAuditLog implements AuditLog {
     this.waiting = []
     this.waitingBytes = 0
     try {
-      if (this.intact !== undefined) await cutTo(this.file, this.intact)
+      const seam = this.intact === undefined ? '' : await undo(this.file, this.intact, batch)
       const { size: intact, nlink } = await this.file.stat()
       // Written on, it would take every record and show none.
       if (nlink === 0) throw new Error('the audit log was removed while the server writes it; start again')
       this.intact = intact
-      const lines = lost === 0 ? batch : batch + lossLine(lost, this.clock())
+      const lines = seam + (lost === 0 ? batch : batch + lossLine(lost, this.clock()))
       if (lines !== '') await this.file.appendFile(lines)
       if (sync) await this.file.datasync()
       this.intact = undefined
@@ -134,9 +134,18 @@ function lossLine(lost: number, now: Instant): string {
   return encodeLine(encodeEntry(entry), now)
 }
 
-/** Cuts off what a write left that failed part of the way: its whole lines too, since all of it is written again. */
-async function cutTo(file: FileHandle, size: number): Promise<void> {
-  if ((await file.stat()).size > size) await file.truncate(size)
+/**
+ * Cuts off what a write left that failed part of the way: its whole lines too, since all of it is written again. Where
+ * another process has written behind it nothing is cut, for its records stand; answers what to begin with then.
+ */
+async function undo(file: FileHandle, intact: number, batch: string): Promise<string> {
+  const left = Buffer.alloc(Math.max(0, (await file.stat()).size - intact))
+  await file.read(left, 0, left.length, intact)
+  if (Buffer.from(batch).subarray(0, left.length).equals(left)) {
+    if (left.length > 0) await file.truncate(intact)
+    return ''
+  }
+  return left.at(-1) === 0x0a ? '' : '\n'
 }
 
 /** Cuts off a last line that a full disk or a kill left without its end; its record was never acknowledged. */
