@@ -23,16 +23,25 @@ export function verifier(
   }
 }
 
+/** Longer than a token endpoint takes, shorter than a caller waits. */
+const authenticatorMs = 5_000
+
 async function askAuthenticator(
   authenticator: Authenticator,
   credential: string,
   request: { address: string; requestId: string },
 ): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_answered, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${authenticatorMs} ms`)), authenticatorMs)
+  })
   try {
-    return await authenticator.authenticate(credential, request)
+    return await Promise.race([authenticator.authenticate(credential, request), late])
   } catch (cause) {
     // That it could not be checked is our outage, not the caller's bad credential.
     throw new Fault('store.unavailable', { cause, reason: 'authenticator' })
+  } finally {
+    clearTimeout(timer)
   }
 }
 
