@@ -11,6 +11,7 @@ import { serve } from './serve.ts'
 import { MemoryHistoryStore } from './store/memory/history-store.ts'
 import { MemorySessionStore } from './store/memory/session-store.ts'
 import { openSqlKeyStore } from './store/sql/key-store.ts'
+import { lockForServing, type ServingLock } from './store/sql/serving-lock.ts'
 
 /** Which project to serve, and with what. */
 export interface ServerOptions {
@@ -51,7 +52,9 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const steadyClock = options.clock ?? (() => Math.trunc(performance.now()))
   const log = options.log ?? defaultLog(config)
   const installation = await open(options.project, config, secrets, { clock, random, log })
+  let lock: ServingLock | undefined
   try {
+    if (secrets.databaseUrl === undefined) lock = lockForServing(resolve(options.project, config.store.folder))
     await installation.follow()
     const serving = await serve({
       project: options.project,
@@ -79,10 +82,12 @@ export async function openServer(options: ServerOptions): Promise<Server> {
         await serving.close()
         installation.audit.append({ type: 'server', success: true, level: 'info', action: 'stop' })
         await installation.close()
+        lock?.release()
       },
     }
   } catch (error) {
     await installation.close()
+    lock?.release()
     throw error
   }
 }

@@ -20,6 +20,8 @@ export interface Installation {
   readonly verify: (credential: string) => Awaitable<Verdict>
   /** Calls back with a credential that is good no longer. */
   onWithdrawn(listener: (credential: string) => void): void
+  /** Calls back with a credential that is good, but not as it was. */
+  onChanged(listener: (credential: string) => void): void
   /** Begins to follow changes that others make. Before it every check asks the store. */
   follow(): Promise<void>
   readonly keys: Keys
@@ -95,6 +97,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
     return {
       verify: (credential) => ring.authenticate(credential),
       onWithdrawn: (listener) => void ring.onWithdrawn(listener),
+      onChanged: (listener) => void ring.onChanged(listener),
       follow: () => ring.start(),
       keys,
       audit: log,

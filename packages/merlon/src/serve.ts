@@ -1,6 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
-import type { Clock, RandomBytes } from './call.ts'
+import type { AuditLog } from './audit/audit-log.ts'
+import { StrangerLog } from './audit/stranger-log.ts'
+import type { Clock, RandomBytes, ScopeSet } from './call.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import { loadCatalog } from './catalog/load.ts'
 import { changedKinds, watchCatalog } from './catalog/watch.ts'
@@ -22,7 +24,7 @@ import { ProxyRanges } from './guard/proxy-ranges.ts'
 import type { HistoryStore } from './history/history-store.ts'
 import type { Installation } from './installation.ts'
 import { RateLimiter } from './limit/rate.ts'
-import { scopeSet } from './policy/scopes.ts'
+import { holds, scopeSet } from './policy/scopes.ts'
 import { routesFor } from './routes.ts'
 import { openSealer } from './sealing/seal.ts'
 import type { SessionStore } from './session/session-store.ts'
@@ -36,7 +38,7 @@ import { statelessRevision } from './wire/revision-2026-07-28.ts'
 export interface ServeOptions {
   readonly project: string
   readonly config: Config
-  readonly installation: Pick<Installation, 'verify' | 'onWithdrawn' | 'audit' | 'sealing'>
+  readonly installation: Pick<Installation, 'verify' | 'onWithdrawn' | 'onChanged' | 'audit' | 'sealing'>
   /** Undefined where the stateful revisions are not served. */
   readonly sessions: SessionStore | undefined
   /** Undefined where streams cannot be resumed. */
@@ -63,9 +65,12 @@ const drainGraceMs = 10_000
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { config, installation, sessions, history, log, clock, steadyClock, random } = options
   const { limits } = config
+  const roles = new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)]))
   const folder = resolve(options.project, config.catalog.folder)
   let catalog: Catalog = await loadCatalog(folder)
   const authenticator = await loadAuthenticator(options.project, config.authentication.module)
+
+  warnOfUnreachable(catalog, roles, log)
 
   const stateless = statelessRevision({ name: config.name, version: config.version })
   const stateful = new Map(statefulVersions.map((version) => [version as string, statefulRevision(version)]))
@@ -81,6 +86,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     callTimeoutMs: limits.callTimeoutMs,
     listTtlMs: config.catalog.ttlMs,
     pageSize: limits.pageSize,
+    callsPerPrincipalMax: limits.callsPerPrincipalMax,
     streamsPerPrincipalMax: limits.streamsPerPrincipalMax,
     sealer: {
       requestState: openSealer(installation.sealing.requestState, random),
@@ -107,7 +113,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const load = { draining: false, behind: false }
   const hosts = config.server.dangerouslySkipHostCheck ? undefined : new Set<string>(config.server.allowedHosts)
-  const roles = new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)]))
   const failures = new RateLimiter({ callsMax: config.rateLimit.failuresMax, windowMs: 60_000 })
   const calls = config.rateLimit.enabled ? new RateLimiter(config.rateLimit) : undefined
   const gate: Gate = {
@@ -145,6 +150,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     bufferBytesMax: limits.streamBufferBytesMax,
     stallMs: limits.streamStallMs,
   })
+  const strangers = new StrangerLog(installation.audit, clock)
   const server = createHttpServer({
     gate,
     routes: routesFor({
@@ -159,10 +165,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     bounds: limits,
     challenge: () => `Bearer resource_metadata="${metadataUrl()}"`,
     edge: (call) => edge.run(call),
-    onRefused: (call, fault) => recordRefusal(call, fault, installation, log),
+    onRefused: (call, fault) =>
+      recordRefusal(call, fault, call.principal === undefined ? strangers : installation.audit, log),
   })
 
   installation.onWithdrawn((credential) => services.running.withdraw(credential, clock()))
+  installation.onChanged((credential) => services.running.renew(credential))
   const swept = (cause: unknown) => log.error({ err: cause }, 'clearing away failed')
   const sweep = (late: number) => {
     load.behind = late > limits.eventLoopDelayMsMax
@@ -172,6 +180,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const sweepCounts = () => {
     failures.sweep(steadyClock())
     calls?.sweep(steadyClock())
+    strangers.flush()
     return history?.sweep(clock())
   }
   const timers = [
@@ -222,7 +231,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       setTimeout(() => server.closeAllConnections(), 1_000).unref()
       await closed
       for (const timer of timers) clearInterval(timer)
+      strangers.flush()
     },
+  }
+}
+
+/** A scope that no role has keeps what asks for it from everybody: seldom what its author meant. */
+function warnOfUnreachable(catalog: Catalog, roles: ReadonlyMap<string, ScopeSet>, log: Log): void {
+  for (const scope of catalog.scopes) {
+    if ([...roles.values()].some((granted) => holds(granted, scope))) continue
+    log.warn({ scope }, 'no role has a scope that the catalog asks for: nobody can reach what asks for it')
   }
 }
 
@@ -240,10 +258,10 @@ function listenFailure(cause: NodeJS.ErrnoException, config: Config): Error {
   return new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })
 }
 
-function recordRefusal(call: HttpCall, fault: Fault, installation: ServeOptions['installation'], log: Log): void {
+function recordRefusal(call: HttpCall, fault: Fault, audit: Pick<AuditLog, 'append'>, log: Log): void {
   const message = call.message as { method?: string; params?: { name?: unknown } } | undefined
   const target = call.target as { name?: string } | undefined
-  installation.audit.append(
+  audit.append(
     refusalEntry(
       {
         requestId: call.requestId,

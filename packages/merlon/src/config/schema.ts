@@ -195,6 +195,11 @@ export const configSchema = z.strictObject({
         .min(1)
         .default(1_000)
         .describe('Open connections from one address (IPv6: one /64).'),
+      callsPerPrincipalMax: z
+        .int()
+        .min(1)
+        .default(100)
+        .describe('Calls of one principal that may be under way at once.'),
       callsPerConnectionMax: z.int().min(1).default(16).describe('Requests of one connection answered at once.'),
       streamsPerPrincipalMax: z
         .int()

@@ -120,3 +120,29 @@ describe('draining', () => {
     await new AllRunning().drain(60_000)
   })
 })
+
+test('RL-06: a principal has so many calls under way and no more, and another principal its own', () => {
+  const all = new AllRunning()
+  const calls = [begin(all), begin(all), begin(all, { binding: 't2 key_2' })]
+  expect(() => all.checkRoom('t1 key_1', 3)).not.toThrow()
+  expect(() => all.checkRoom('t1 key_1', 2)).toThrow(expect.objectContaining({ code: 'capacity.exceeded' }))
+  expect(() => all.checkRoom('t2 key_2', 2)).not.toThrow()
+  all.remove(calls[0]!.running)
+  all.remove(calls[0]!.running)
+  expect(() => all.checkRoom('t1 key_1', 2)).not.toThrow()
+})
+
+test('a stream takes no place among the calls, however often it is told of', () => {
+  const all = new AllRunning()
+  const { running } = begin(all, stream)
+  all.add(running)
+  expect(() => all.checkRoom('t1 key_1', 1)).not.toThrow()
+})
+
+test('AU-09: what a credential may do has changed: its streams end and are opened anew, its calls go on', () => {
+  const all = new AllRunning()
+  const [call, held, other] = [begin(all), begin(all, stream), begin(all, { ...stream, credential: 'key_2' })]
+  all.renew('key_1')
+  expect(held.ended).toEqual(['server.draining'])
+  expect([...call.ended, ...other.ended]).toEqual([])
+})

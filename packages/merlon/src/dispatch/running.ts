@@ -29,6 +29,8 @@ export class AllRunning {
   private readonly all = new Set<Running>()
   /** When credentials were withdrawn, for what was admitted before and comes here after. */
   private readonly withdrawn = new Map<string, Instant>()
+  /** How many calls each principal has under way. */
+  private readonly underway = new Map<string, number>()
   private idle: (() => void) | undefined
 
   get size(): number {
@@ -37,8 +39,16 @@ export class AllRunning {
 
   /** Takes a call on; one whose credential was withdrawn since it began ends at once. */
   add(running: Running): void {
+    if (this.all.has(running)) return
     this.all.add(running)
+    if (isCall(running)) this.count(running.binding, 1)
     if (this.isWithdrawn(running)) running.withdraw(withdrawnFault())
+  }
+
+  /** Refuses one more call of a principal that has `callsMax` under way: each holds memory for as long as it takes. */
+  checkRoom(binding: string, callsMax: number): void {
+    if ((this.underway.get(binding) ?? 0) < callsMax) return
+    throw new Fault('capacity.exceeded', { reason: 'calls', retryAfterMs: 1_000 })
   }
 
   /** Takes a stream on, unless its principal holds `streamsMax` already or its credential was withdrawn since it began. */
@@ -46,14 +56,14 @@ export class AllRunning {
     if (this.isWithdrawn(stream)) throw withdrawnFault()
     let held = 0
     for (const running of this.all) {
-      if (running.binding === stream.binding && running.deadline === Number.POSITIVE_INFINITY) held++
+      if (running.binding === stream.binding && !isCall(running)) held++
     }
     if (held >= streamsMax) throw new Fault('capacity.exceeded', { reason: 'streams', retryAfterMs: 5_000 })
     this.all.add(stream)
   }
 
   remove(running: Running): void {
-    this.all.delete(running)
+    if (this.all.delete(running) && isCall(running)) this.count(running.binding, -1)
     if (this.idle !== undefined && this.calls() === 0) this.idle()
   }
 
@@ -74,10 +84,20 @@ export class AllRunning {
     for (const running of [...this.all]) if (running.credential === credential) running.withdraw(withdrawnFault())
   }
 
+  /**
+   * Ends the streams that this credential opened, and leaves its calls: what it may do has changed, and whoever opens them
+   * again shows what is good now.
+   */
+  renew(credential: string): void {
+    for (const running of [...this.all]) {
+      if (running.credential === credential && !isCall(running))
+        running.withdraw(new Fault('server.draining', { reason: 'changed' }))
+    }
+  }
+
   /** Ends the streams, waits for the calls, and after `graceMs` ends those too. */
   async drain(graceMs: number): Promise<void> {
-    for (const running of [...this.all])
-      if (running.deadline === Number.POSITIVE_INFINITY) running.withdraw(new Fault('server.draining'))
+    for (const running of [...this.all]) if (!isCall(running)) running.withdraw(new Fault('server.draining'))
     if (this.calls() > 0) {
       let timer: NodeJS.Timeout | undefined
       await Promise.race([
@@ -94,6 +114,12 @@ export class AllRunning {
     for (const running of [...this.all]) running.withdraw(new Fault('server.draining'))
   }
 
+  private count(binding: string, change: number): void {
+    const calls = (this.underway.get(binding) ?? 0) + change
+    if (calls <= 0) this.underway.delete(binding)
+    else this.underway.set(binding, calls)
+  }
+
   private isWithdrawn({ credential, startedAt }: Running): boolean {
     const at = this.withdrawn.get(credential)
     return at !== undefined && startedAt <= at
@@ -101,9 +127,14 @@ export class AllRunning {
 
   private calls(): number {
     let calls = 0
-    for (const running of this.all) if (running.deadline !== Number.POSITIVE_INFINITY) calls++
+    for (const running of this.all) if (isCall(running)) calls++
     return calls
   }
+}
+
+/** A stream has no deadline. */
+function isCall(running: Running): boolean {
+  return running.deadline !== Number.POSITIVE_INFINITY
 }
 
 function withdrawnFault(): Fault {

@@ -26,6 +26,7 @@ export interface Services {
   readonly callTimeoutMs: number
   readonly listTtlMs: number
   readonly pageSize: number
+  readonly callsPerPrincipalMax: number
   readonly streamsPerPrincipalMax: number
   readonly sealer: { readonly requestState: Sealer; readonly cursor: Sealer }
   readonly sessions: SessionStore | undefined

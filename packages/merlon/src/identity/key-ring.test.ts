@@ -215,6 +215,25 @@ describe('the key ring', () => {
     expect(withdrawn).toEqual([id])
   })
 
+  it('tells that a key is good but not as it was, and tells it apart from one that is good no more (AU-09)', async () => {
+    const changed: string[] = []
+    const withdrawn: string[] = []
+    const stop = ring.onChanged((credential) => changed.push(credential))
+    ring.onWithdrawn((credential) => withdrawn.push(credential))
+    const { id } = await newKey()
+    await pass(250)
+    changed.length = 0
+    await store.rotateKey('a', id, { digest: Buffer.alloc(32, 9), pepper: 'p', last4: 'abcd' }, now, now)
+    await pass(250)
+    expect(changed).toEqual([id])
+    expect(withdrawn).toEqual([])
+    stop()
+    await store.revokeKey('a', id, now)
+    await pass(250)
+    expect(changed).toEqual([id])
+    expect(withdrawn).toEqual([id])
+  })
+
   it('refuses a revoked key on the very next call after a refresh', async () => {
     const { id, text } = await newKey()
     expect(await reason(text)).toBe('ok')

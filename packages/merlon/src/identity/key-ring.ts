@@ -65,6 +65,7 @@ export class KeyRing {
   /** When the keys that were let in end. A change makes us ask about a key again, but its end is still to be told. */
   readonly #ends: Recent<{ readonly id: string; readonly at: Instant }>
   readonly #listeners = new Set<(credential: string) => void>()
+  readonly #changeListeners = new Set<(credential: string) => void>()
   readonly #timers = new Set<() => void>()
   #used: Remembered[] = []
   /** The id of some key that is there, once one has been seen. */
@@ -132,6 +133,15 @@ export class KeyRing {
   onWithdrawn(listener: (credential: string) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Calls back with each credential that is still good but not as it was: it was rotated, or its owner or scopes changed.
+   * Answers how to stop listening.
+   */
+  onChanged(listener: (credential: string) => void): () => void {
+    this.#changeListeners.add(listener)
+    return () => this.#changeListeners.delete(listener)
   }
 
   /** Writes down when keys were last used. Never rejects: a use that cannot be noted is reported and forgotten. */
@@ -228,7 +238,7 @@ export class KeyRing {
     this.#revision = revision
     this.#polledAt = began
     this.#pollFailed = false
-    for (const { id, withdrawn } of keys) if (withdrawn) this.#tell(id)
+    for (const { id, withdrawn } of keys) this.#tell(id, withdrawn ? this.#listeners : this.#changeListeners)
     this.#dropExpired(this.#clock())
   }
 
@@ -247,8 +257,8 @@ export class KeyRing {
     }
   }
 
-  #tell(credential: string): void {
-    for (const listener of this.#listeners) {
+  #tell(credential: string, listeners = this.#listeners): void {
+    for (const listener of listeners) {
       try {
         listener(credential)
       } catch (cause) {
