@@ -258,6 +258,10 @@ export const requirements = {
     promise: 'Who is refused for a limit is told how long to wait.',
     source: 'draft-ietf-httpapi-ratelimit-headers',
   },
+  'RL-06': {
+    promise: 'A principal has a bounded number of calls under way; one more is 503 and not begun.',
+    source: 'OWASP ASVS 5.0 V15.4.4',
+  },
   'RL-07': {
     promise: 'A head that does not arrive in 10 s, and a request that does not in 30 s, is over.',
     source: 'OWASP ASVS 5.0 V15.2.2',
@@ -386,6 +390,10 @@ export const requirements = {
   'AL-05': {
     promise: 'What a client says makes no second line, and nothing that a terminal acts on.',
     source: 'OWASP ASVS 5.0 V16.4.1',
+  },
+  'AL-07': {
+    promise: 'Refusals of callers who showed nothing cannot fill the disk: beyond a bound they are counted, exactly.',
+    source: 'OWASP ASVS 5.0 V16.3',
   },
 
   // Cryptography
