@@ -25,3 +25,16 @@ export function medianRatio(values: readonly number[], base: readonly number[]):
   }
   return median(ratios)
 }
+
+/** Welch's t between two samples, and their means: how far apart they are for how much they scatter. */
+export function welch(a: readonly number[], b: readonly number[]): { t: number; meanA: number; meanB: number } {
+  const [meanA, varianceA] = moments(a)
+  const [meanB, varianceB] = moments(b)
+  return { t: (meanA - meanB) / Math.sqrt(varianceA / a.length + varianceB / b.length), meanA, meanB }
+}
+
+function moments(values: readonly number[]): [mean: number, variance: number] {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return [mean, squares / (values.length - 1)]
+}
