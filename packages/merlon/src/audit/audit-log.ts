@@ -60,9 +60,21 @@ const fieldLengthMax = 512
  * as `\\u….`, and a long text is cut.
  */
 export function auditText(value: string): string {
+  const known = texts.get(value)
+  if (known !== undefined) return known
   const cut = value.length > fieldLengthMax ? `${value.slice(0, fieldLengthMax)}…` : value
-  return printable(JSON.stringify(cut))
+  const text = printable(JSON.stringify(cut))
+  if (value.length <= rememberedLengthMax) {
+    if (texts.size >= rememberedMax) texts.clear()
+    texts.set(value, text)
+  }
+  return text
 }
+
+/** Records name the same few methods, tools and addresses again and again. */
+const texts = new Map<string, string>()
+const rememberedMax = 1_000
+const rememberedLengthMax = 64
 
 /** JSON text without a character that a terminal would act on or that would hide another. */
 function printable(json: string): string {
