@@ -19,6 +19,7 @@ const keys = new Keys({
   digest: keyDigest(pepper),
   pepper: pepperId(pepper),
   random: randomBytes,
+  roles: new Map(),
   clock: Date.now,
   record: async (change) => {
     writeSync(audit, `${JSON.stringify(change)}\n`)

@@ -87,6 +87,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       store,
       digest,
       pepper: pepperName,
+      roles,
       random,
       clock,
       record: (change) => log.commit(entryOf(change)),

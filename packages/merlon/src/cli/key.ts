@@ -98,7 +98,7 @@ function printKey(context: CliContext, { key, text }: IssuedKey, options: { read
 }
 
 /** Opens the installation for the time of one command. */
-async function withKeys(
+export async function withKeys(
   context: CliContext,
   options: ProjectOption,
   work: (keys: Keys, config: Config) => Promise<void>,
@@ -131,10 +131,14 @@ async function allKeys(keys: Keys, tenant?: string): Promise<readonly Key[]> {
   }
 }
 
-async function mustConfirm(context: CliContext, { yes }: { readonly yes?: true }, question: string): Promise<void> {
+export async function mustConfirm(
+  context: CliContext,
+  { yes }: { readonly yes?: true },
+  question: string,
+): Promise<void> {
   if (yes || (await context.confirm(question))) return
   if (context.interactive) throw new CliError('nothing was changed')
-  throw new CliError('it asks before it revokes, and nobody is here to answer', 'add --yes', { exitCode: 2 })
+  throw new CliError('it asks first, and nobody is here to answer', 'add --yes', { exitCode: 2 })
 }
 
 function keyJson({ id, tenant, name, scopes, createdAt, expiresAt, revokedAt, lastUsedAt }: Key) {
@@ -178,7 +182,7 @@ function moment(at: number | undefined): string | null {
 const listHint = '`merlon key list` shows the keys'
 
 /** Why it was refused, in words, and the next thing to try. */
-function refusal(
+export function refusal(
   reason: KeyRefusal,
   { id = '', name = '', user = '', config }: { id?: string; name?: string; user?: string; config?: Config },
 ): CliError {
@@ -201,7 +205,9 @@ function refusal(
     case 'grace-refused':
       return new CliError('the grace is not a time such as 24h or 0, at most 7d', 'try --grace 24h')
     case 'user-unknown':
-      return new CliError(`no user named ${user}`, 'leave --user and --tenant out for the operator')
+      return new CliError(`no user named ${user}`, `make one: merlon user create ${user || '<name>'} --role user`)
+    case 'role-unknown':
+      return new CliError('the configuration has no such role', '`merlon config show` lists the roles')
     case 'key-unknown':
       return new CliError(`no key named ${id}`, `${listHint} you can see`)
     case 'key-revoked':

@@ -7,6 +7,7 @@ import { failureOf } from './explain-failure.ts'
 import { registerGenerateKeysCommand } from './generate-keys.ts'
 import { registerKeyCommands } from './key.ts'
 import { registerServerCommands } from './server-command.ts'
+import { registerUserCommands } from './user.ts'
 
 /** Runs one command line. Answers its exit code: 0 done, 1 refused or failed, 2 the command line itself is wrong. */
 export async function run(args: readonly string[], context: CliContext): Promise<number> {
@@ -41,6 +42,7 @@ export function buildProgram(context: CliContext, exitWith: (exitCode: number) =
   registerBuildCommand(program, context)
   registerGenerateKeysCommand(program, context)
   registerKeyCommands(program, context)
+  registerUserCommands(program, context)
   registerConfigCommands(program, context)
   quieten(program, context)
   return program

@@ -51,6 +51,10 @@ describe('the operations on keys', () => {
       store,
       digest,
       pepper: 'p1',
+      roles: new Map([
+        ['user', scopeSet(['read', 'write'])],
+        ['admin', scopeSet(['admin'])],
+      ]),
       random: randomBytes,
       clock: () => now,
       record: async (change) => {
@@ -60,6 +64,51 @@ describe('the operations on keys', () => {
       lifetimeMs: 90 * day,
       lifetimeMsMax: 365 * day,
     })
+  })
+
+  it('makes a user and its tenant, and a key that acts for them within the role', async () => {
+    const made = await keys.createUser({ tenant: 'acme', name: 'ann', role: 'user' }, localOperator)
+    expect(made).toMatchObject({ ok: true, user: { tenant: 'acme', name: 'ann', role: 'user', status: 'active' } })
+    expect(lines()).toEqual(['user.create intended', 'user.create done'])
+    const { key } = await issue({ tenant: 'acme', user: 'ann', scopes: ['admin'] })
+    expect(key.tenant).toBe('acme')
+    const again = await keys.createUser({ tenant: 'acme', name: 'ann', role: 'admin' }, localOperator)
+    expect(again).toEqual({ ok: false, reason: 'name-taken' })
+  })
+
+  it.each([
+    ['a role that nobody declared', { role: 'root' }, localOperator, 'role-unknown'],
+    ['a role beyond the maker (AU-11)', { role: 'admin' }, writer, 'scope-beyond-yours'],
+    ['another tenant than the maker (AU-11)', { tenant: 'b' }, writer, 'scope-beyond-yours'],
+    ['a tenant that is no name', { tenant: '../b' }, localOperator, 'name-malformed'],
+    ['a name that is none', { name: '\n' }, localOperator, 'name-malformed'],
+  ] as const)('makes no user with %s', async (_what, over, by, reason) => {
+    const asked = { tenant: 'a', name: 'eve', role: 'user', ...over }
+    expect(await keys.createUser(asked, by)).toEqual({ ok: false, reason })
+    expect(await store.findUser(asked.tenant, asked.name)).toBeUndefined()
+    expect(recorded).toEqual([])
+  })
+
+  it('leaves no user behind that could not be recorded', async () => {
+    recording = async (change) => {
+      if (change.outcome === 'done') throw new Error('the disk is full')
+    }
+    const asked = { tenant: 'a', name: 'eve', role: 'user' }
+    await expect(keys.createUser(asked, localOperator)).rejects.toMatchObject({ code: 'audit.unavailable' })
+    expect(await store.findUser('a', 'eve')).toMatchObject({ status: 'disabled' })
+  })
+
+  it('disables a user with every key, and enables them again; to another tenant there is no such user', async () => {
+    const { text } = await issue()
+    expect(await keys.setUserStatus({ tenant: 'b', name: 'bob' }, 'disabled', writer)).toEqual({
+      ok: false,
+      reason: 'user-unknown',
+    })
+    await keys.setUserStatus({ tenant: 'a', name: 'alice' }, 'disabled', localOperator)
+    expect(await reason(text)).toBe('owner-disabled')
+    await keys.setUserStatus({ tenant: 'a', name: 'alice' }, 'active', localOperator)
+    expect(await reason(text)).toBe('ok')
+    expect(lines()).toContain('user.disable done')
   })
 
   it('makes a key that works, and tells its text once (A1)', async () => {

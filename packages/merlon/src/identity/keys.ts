@@ -3,7 +3,16 @@ import { Fault } from '../errors.ts'
 import { scopePattern, scopeSet, within } from '../policy/scopes.ts'
 import type { KeyDigest } from './key-digest.ts'
 import { base62, type MintedKey, mintKey } from './key-format.ts'
-import { type ApiKey, everyTenant, type KeyStore, type NewKey, type NewSecret, type TenantReach } from './key-store.ts'
+import {
+  type ApiKey,
+  everyTenant,
+  type KeyStore,
+  type NewKey,
+  type NewSecret,
+  type TenantReach,
+  type User,
+  type UserStatus,
+} from './key-store.ts'
 import { parseGrace, parseLifetime } from './lifetime.ts'
 
 /** Who asks for a change: how far they reach, and what they hold. */
@@ -23,14 +32,22 @@ export const localOperator: Actor = Object.freeze({
 
 /** One line of what is recorded of a change. Two lines make a change: what was meant, and what came of it. */
 export interface KeyChange {
-  readonly action: 'key.create' | 'key.revoke' | 'key.rotate' | 'installation.bootstrap'
+  readonly action:
+    | 'key.create'
+    | 'key.revoke'
+    | 'key.rotate'
+    | 'user.create'
+    | 'user.disable'
+    | 'user.enable'
+    | 'installation.bootstrap'
   /** `failed`: it may or may not have happened, because the store went out of reach. */
   readonly outcome: 'intended' | 'done' | 'refused' | 'failed'
   readonly at: Instant
   readonly by: string
   /** `undefined` where the actor reaches every tenant and named none. */
   readonly tenant: string | undefined
-  readonly key: string
+  /** `undefined` for a change of a user, whom `detail` names. */
+  readonly key: string | undefined
   readonly detail: Readonly<Record<string, string | number | readonly string[]>>
 }
 
@@ -39,6 +56,8 @@ export interface KeysParts {
   readonly digest: KeyDigest
   /** Names the pepper of `digest`. */
   readonly pepper: string
+  /** The scopes of each role. */
+  readonly roles: ReadonlyMap<string, ScopeSet>
   readonly random: RandomBytes
   readonly clock: Clock
   /** Makes a change durable in the audit log, or rejects. Nothing is changed that was not first recorded as meant. */
@@ -82,6 +101,8 @@ export type KeyRefusal =
   | 'grace-refused'
   /** No such user in that tenant, or none that the one who asks may know of. */
   | 'user-unknown'
+  /** No such role in the configuration. */
+  | 'role-unknown'
   /** No such key, or none that the one who asks may know of. */
   | 'key-unknown'
   | 'key-revoked'
@@ -90,6 +111,7 @@ export type KeyRefusal =
 export type Refusal = { readonly ok: false; readonly reason: KeyRefusal }
 
 const namePattern = /^[\p{L}\p{N}][\p{L}\p{N} ._@:/-]{0,63}$/u
+const tenantPattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
 const scopesMax = 64
 const defaultGrace = '24h'
 const week = 7 * 86_400_000
@@ -107,7 +129,7 @@ export function checkScopes(
 }
 
 /**
- * What may be done with keys, for the command line and the API.
+ * What may be done with keys and with the users they act for, for the command line and the API.
  *
  * Each change is recorded as meant, then made, then recorded as done, and only then acknowledged. If the first record
  * cannot be written nothing happens. If the second cannot, the caller gets `Fault('audit.unavailable')` and no key text: a
@@ -156,6 +178,54 @@ export class Keys {
     if (outcome === 'owner-unknown') return refused('user-unknown')
     if (outcome === 'name-taken') return refused('name-taken')
     return { ok: true, key: shownOf(key, now), text: minted.text }
+  }
+
+  /** Makes a user, and its tenant where it is the first there. Nobody makes a user who may do more than they (AU-11). */
+  async createUser(
+    { tenant, name, role }: { readonly tenant: string; readonly name: string; readonly role: string },
+    by: Actor,
+  ): Promise<{ readonly ok: true; readonly user: User } | Refusal> {
+    const { store, clock, random, roles } = this.#parts
+    if (!namePattern.test(name) || !tenantPattern.test(tenant)) return refused('name-malformed')
+    const granted = roles.get(role)
+    if (granted === undefined) return refused('role-unknown')
+    if (!within(granted, by.scopes) || (by.tenant !== everyTenant && by.tenant !== tenant))
+      return refused('scope-beyond-yours')
+    const user: User = { id: `usr_${base62(random, 12)}`, tenant, name, role, status: 'active' }
+    const line = {
+      action: 'user.create',
+      by: by.id,
+      tenant,
+      key: undefined,
+      detail: { user: user.id, name, role },
+    } as const
+    const create = async () => {
+      await store.ensureTenant(tenant, clock())
+      return store.createUser(user, clock())
+    }
+    const outcome = await this.#recorded(line, create, {
+      done: (made) => made === 'created',
+      undo: () => store.setUserStatus(tenant, user.id, 'disabled', clock()),
+    })
+    return outcome === 'created' ? { ok: true, user } : refused('name-taken')
+  }
+
+  /** Lets a user's keys act, or not: refused from the next call on, and their open streams closed. */
+  async setUserStatus(
+    { tenant, name }: { readonly tenant: string; readonly name: string },
+    status: UserStatus,
+    by: Actor,
+  ): Promise<{ readonly ok: true } | Refusal> {
+    const { store, clock } = this.#parts
+    if (by.tenant !== everyTenant && by.tenant !== tenant) return refused('user-unknown')
+    const user = await store.findUser(tenant, name)
+    if (user === undefined) return refused('user-unknown')
+    const action = status === 'active' ? 'user.enable' : 'user.disable'
+    const line = { action, by: by.id, tenant, key: undefined, detail: { user: user.id, name } } as const
+    const found = await this.#recorded(line, () => store.setUserStatus(tenant, user.id, status, clock()), {
+      done: (there) => there,
+    })
+    return found ? { ok: true } : refused('user-unknown')
   }
 
   /** A page of the keys within reach, in the order of their ids. */
