@@ -19,6 +19,7 @@ import {
   type UserStatus,
 } from '../../identity/key-store.ts'
 import { openDatabase, reaching, type SqlDatabase, type SqlTarget } from './database.ts'
+import { actWithin, readWithin } from './row-security.ts'
 import type { Tables } from './tables.ts'
 
 /** Opens the keys in SQLite or PostgreSQL. `Fault('store.unavailable')` when the database cannot be reached. */
@@ -54,7 +55,7 @@ export class SqlKeyStore implements KeyStore {
   }
 
   createUser(user: User, now: Instant): Promise<'created' | 'tenant-unknown' | 'name-taken'> {
-    return this.#change(async (act, changed) => {
+    return this.#change(user.tenant, async (act, changed) => {
       const tenant = await act.selectFrom('tenants').select('id').where('id', '=', user.tenant).executeTakeFirst()
       if (tenant === undefined) throw new Refused('tenant-unknown' as const)
       const namesake = await act
@@ -71,17 +72,19 @@ export class SqlKeyStore implements KeyStore {
 
   findUser(tenant: string, name: string): Promise<User | undefined> {
     return reaching(() =>
-      this.#db
-        .selectFrom('users')
-        .select(['id', 'tenant', 'name', 'role', 'status'])
-        .where('tenant', '=', tenant)
-        .where('name', '=', name)
-        .executeTakeFirst(),
+      readWithin(this.#database, tenant, (db) =>
+        db
+          .selectFrom('users')
+          .select(['id', 'tenant', 'name', 'role', 'status'])
+          .where('tenant', '=', tenant)
+          .where('name', '=', name)
+          .executeTakeFirst(),
+      ),
     )
   }
 
   setUserStatus(tenant: string, user: string, status: UserStatus, _now: Instant): Promise<boolean> {
-    return this.#change(async (act, changed) => {
+    return this.#change(tenant, async (act, changed) => {
       const { numUpdatedRows } = await act
         .updateTable('users')
         .set({ status, changed })
@@ -94,7 +97,7 @@ export class SqlKeyStore implements KeyStore {
   }
 
   createKey(key: NewKey, now: Instant): Promise<'created' | 'owner-unknown' | 'name-taken'> {
-    return this.#change(async (act, changed) => {
+    return this.#change(key.tenant, async (act, changed) => {
       const owner = await act
         .selectFrom('users')
         .select('id')
@@ -122,18 +125,19 @@ export class SqlKeyStore implements KeyStore {
   async listKeys(query: KeyQuery): Promise<readonly ApiKey[]> {
     checkReach(query.tenant)
     const { tenant, user, after } = query
-    return reaching(async () => {
-      let keys = this.#db.selectFrom('api_keys').select(shown)
+    const page = async (db: Kysely<Tables>) => {
+      let keys = db.selectFrom('api_keys').select(shown)
       if (tenant !== everyTenant) keys = keys.where('tenant', '=', tenant)
       if (user !== undefined) keys = keys.where('owner', '=', user)
       if (after !== undefined) keys = keys.where('id', '>', after)
       return (await keys.orderBy('id').limit(query.limit).execute()).map(keyOf)
-    })
+    }
+    return reaching(() => readWithin(this.#database, tenant, page))
   }
 
   async revokeKey(tenant: TenantReach, id: string, now: Instant): Promise<ApiKey | undefined> {
     checkReach(tenant)
-    return this.#change(async (act, changed) => {
+    return this.#change(tenant, async (act, changed) => {
       const key = await keyWithin(act, tenant, id)
       if (key === undefined || key.revokedAt !== undefined) throw new Refused(key)
       await act.updateTable('api_keys').set({ revoked_at: now, changed }).where('id', '=', id).execute()
@@ -149,7 +153,7 @@ export class SqlKeyStore implements KeyStore {
     _now: Instant,
   ): Promise<Rotation> {
     checkReach(tenant)
-    return this.#change<Rotation>(async (act, changed) => {
+    return this.#change<Rotation>(tenant, async (act, changed) => {
       const key = await keyWithin(act, tenant, id)
       if (key === undefined) throw new Refused<Rotation>({ outcome: 'unknown' })
       if (key.revokedAt !== undefined) throw new Refused<Rotation>({ outcome: 'revoked' })
@@ -194,7 +198,7 @@ export class SqlKeyStore implements KeyStore {
     const sorted = [...uses].sort((left, right) => (left.id < right.id ? -1 : 1))
     for (let from = 0; from < sorted.length; from += touchedAtOnce) {
       await reaching(() =>
-        this.#db.transaction().execute(async (act) => {
+        actWithin(this.#database, everyTenant, async (act) => {
           for (const { id, at } of sorted.slice(from, from + touchedAtOnce)) {
             await act
               .updateTable('api_keys')
@@ -214,23 +218,7 @@ export class SqlKeyStore implements KeyStore {
       // The counter first: a change that commits between the two reads is told now and once more next time.
       const { value } = await this.#db.selectFrom('identity_revision').select('value').executeTakeFirstOrThrow()
       if (value <= revision) return { revision: value, keys: [] }
-      const changed = this.#db
-        .selectFrom('api_keys')
-        .select('id')
-        .where('changed', '>', revision)
-        .union(
-          this.#db
-            .selectFrom('api_keys')
-            .select('api_keys.id')
-            .innerJoin('users', 'users.id', 'api_keys.owner')
-            .where('users.changed', '>', revision),
-        )
-      const rows = await this.#db
-        .selectFrom('api_keys')
-        .innerJoin('users', 'users.id', 'api_keys.owner')
-        .select(['api_keys.id', 'api_keys.revoked_at', 'users.status'])
-        .where('api_keys.id', 'in', changed)
-        .execute()
+      const rows = await readWithin(this.#database, everyTenant, (db) => changedAfter(db, revision))
       const keys = rows.map((row) => ({ id: row.id, withdrawn: row.revoked_at !== null || row.status !== 'active' }))
       return { revision: value, keys }
     })
@@ -258,7 +246,7 @@ export class SqlKeyStore implements KeyStore {
   }
 
   createFirst(tenant: string, user: User, key: NewKey, now: Instant): Promise<boolean> {
-    return this.#change(async (act, changed) => {
+    return this.#change(tenant, async (act, changed) => {
       const { numInsertedOrUpdatedRows } = await act
         .insertInto('installation')
         .values({ name: 'first-start', value: String(now) })
@@ -278,11 +266,12 @@ export class SqlKeyStore implements KeyStore {
 
   /**
    * Runs a change as one transaction that first takes the next revision. The counter's row stays locked until the commit,
-   * so changes commit in the order of their revisions and what a change reads stays true until it is done.
+   * so changes commit in the order of their revisions and what a change reads stays true until it is done. It reaches the
+   * rows of `reach` alone.
    */
-  async #change<T>(change: (act: Act, changed: number) => Promise<T>): Promise<T> {
+  async #change<T>(reach: TenantReach, change: (act: Act, changed: number) => Promise<T>): Promise<T> {
     try {
-      return await this.#db.transaction().execute(async (act) => {
+      return await actWithin(this.#database, reach, async (act) => {
         const { value } = await act
           .updateTable('identity_revision')
           .set({ value: sql<number>`value + 1` })
@@ -368,6 +357,26 @@ function keyOf(row: ShownRow): ApiKey {
     revokedAt: row.revoked_at ?? undefined,
     lastUsedAt: row.last_used_at ?? undefined,
   }
+}
+
+function changedAfter(db: Kysely<Tables>, revision: number) {
+  const changed = db
+    .selectFrom('api_keys')
+    .select('id')
+    .where('changed', '>', revision)
+    .union(
+      db
+        .selectFrom('api_keys')
+        .select('api_keys.id')
+        .innerJoin('users', 'users.id', 'api_keys.owner')
+        .where('users.changed', '>', revision),
+    )
+  return db
+    .selectFrom('api_keys')
+    .innerJoin('users', 'users.id', 'api_keys.owner')
+    .select(['api_keys.id', 'api_keys.revoked_at', 'users.status'])
+    .where('api_keys.id', 'in', changed)
+    .execute()
 }
 
 type RecordRow = ShownRow & {

@@ -1,5 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { identityTables } from './migrations/0001-identity.ts'
+import { rowSecurity } from './migrations/0002-row-security.ts'
+import { everyTenantMark, tenantSetting } from './row-security.ts'
 import type { Tables } from './tables.ts'
 
 export type Engine = 'sqlite' | 'postgres'
@@ -12,11 +14,13 @@ export interface Words {
   readonly bytes: string
   /** Follows the closing bracket of a table. */
   readonly end: string
+  /** Whether the engine can keep a connection to the rows of one tenant. */
+  readonly rowSecurity: boolean
 }
 
 const words: Readonly<Record<Engine, Words>> = {
-  sqlite: { text: 'text', integer: 'integer', bytes: 'blob', end: ' strict' },
-  postgres: { text: 'text collate "C"', integer: 'bigint', bytes: 'bytea', end: '' },
+  sqlite: { text: 'text', integer: 'integer', bytes: 'blob', end: ' strict', rowSecurity: false },
+  postgres: { text: 'text collate "C"', integer: 'bigint', bytes: 'bytea', end: '', rowSecurity: true },
 }
 
 export interface Migration {
@@ -25,7 +29,7 @@ export interface Migration {
 }
 
 /** Never edit one that has been released; add the next. */
-const migrations: readonly Migration[] = [identityTables]
+const migrations: readonly Migration[] = [identityTables, rowSecurity]
 
 /** Any number that no other program is likely to lock in the same database. */
 const lock = 0x6d65_726c
@@ -36,7 +40,11 @@ const lock = 0x6d65_726c
  */
 export async function migrate(db: Kysely<Tables>, engine: Engine): Promise<readonly string[]> {
   return db.transaction().execute(async (act) => {
-    if (engine === 'postgres') await sql`select pg_advisory_xact_lock(${lock})`.execute(act)
+    if (engine === 'postgres') {
+      await sql`select pg_advisory_xact_lock(${lock})`.execute(act)
+      // A migration that changes rows has to see those of every tenant.
+      await sql`select set_config(${tenantSetting}, ${everyTenantMark}, true)`.execute(act)
+    }
     const run = (text: string) => sql.raw(text).execute(act)
     const { text, integer, end } = words[engine]
     await run(

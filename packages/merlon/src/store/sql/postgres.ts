@@ -1,17 +1,17 @@
 import { type CompiledQuery, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import type { SqlDatabase } from './database.ts'
+import { everyTenantMark, tenantSetting } from './row-security.ts'
 import type { Tables } from './tables.ts'
 
-/** Opens a pool of connections. Every wait has an end, so that a frozen server is an outage and not a hang. */
+/** Opens two pools of connections. Every wait has an end, so that a frozen server is an outage and not a hang. */
 export function openPostgres(databaseUrl: string, waitMs = 4_000): SqlDatabase {
   // The message of a URL that does not parse repeats it, password and all.
   if (!/^postgres(ql)?:\/\//.test(databaseUrl) || !URL.canParse(databaseUrl)) {
     throw new Error('the database URL is not of the form postgres://user:password@host:port/database')
   }
-  const pool = new pg.Pool({
+  const settings: pg.PoolConfig = {
     connectionString: databaseUrl,
-    max: 10,
     connectionTimeoutMillis: 2_000,
     statement_timeout: 5_000,
     lock_timeout: waitMs,
@@ -20,19 +20,33 @@ export function openPostgres(databaseUrl: string, waitMs = 4_000): SqlDatabase {
     keepAlive: true,
     application_name: 'merlon',
     types: { getTypeParser },
-  })
+  }
+  const pool = new pg.Pool({ ...settings, max: 10 })
   // An idle connection that breaks is replaced when one is next needed; the query that then fails says so.
   pool.on('error', () => undefined)
+  // A key is looked for before anyone knows whose it is, at every call. These connections reach every tenant for as long as
+  // they live, so that the look is one round trip and not a transaction of four; and so they can change nothing.
+  const reads = new pg.Pool({
+    ...settings,
+    max: 5,
+    verify(client, done) {
+      client
+        .query(`set ${tenantSetting} = '${everyTenantMark}'; set default_transaction_read_only = on`)
+        .then(() => done(), done)
+    },
+  })
+  reads.on('error', () => undefined)
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   return {
     engine: 'postgres',
     db,
     ready<Row>(query: CompiledQuery<Row>) {
-      return async (...parameters) => (await db.executeQuery<Row>({ ...query, parameters })).rows
+      const { sql } = query
+      return async (...parameters) => (await reads.query<Row & pg.QueryResultRow>(sql, parameters)).rows
     },
     async close() {
       await db.destroy()
-      if (!pool.ended) await pool.end()
+      for (const each of [pool, reads]) if (!each.ended) await each.end()
     },
   }
 }

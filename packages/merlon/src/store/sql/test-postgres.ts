@@ -5,7 +5,10 @@ import pg from 'pg'
 import { inject } from 'vitest'
 
 export interface TestPostgres {
-  /** Makes an empty database and answers its URL. All are dropped by `close`. */
+  /**
+   * Makes an empty database and answers its URL, as a plain role that owns it: row security does not hold a superuser. All
+   * are dropped by `close`.
+   */
   database(): Promise<string>
   close(): Promise<void>
 }
@@ -44,14 +47,21 @@ function databasesOf(serverUrl: string): TestPostgres {
   return {
     async database() {
       const name = `merlon_test_${randomBytes(6).toString('hex')}`
-      await run(`create database ${name}`)
+      const password = randomBytes(12).toString('hex')
+      await run(`create role ${name} login password '${password}'`)
       names.push(name)
+      await run(`create database ${name} owner ${name}`)
       const url = new URL(serverUrl)
       url.pathname = `/${name}`
+      url.username = name
+      url.password = password
       return url.href
     },
     async close() {
-      for (const name of names.splice(0)) await run(`drop database if exists ${name} with (force)`)
+      for (const name of names.splice(0)) {
+        await run(`drop database if exists ${name} with (force)`)
+        await run(`drop role if exists ${name}`)
+      }
     },
   }
 }
