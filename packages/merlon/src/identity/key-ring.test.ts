@@ -215,14 +215,24 @@ describe('the key ring', () => {
     expect(withdrawn).toEqual([id])
   })
 
+  it('does not take a key for changed that it has known only as it is', async () => {
+    const changed: string[] = []
+    ring.onChanged((credential) => changed.push(credential))
+    const { text } = await newKey()
+    expect(await reason(text)).toBe('ok')
+    await pass(250)
+    expect(changed).toEqual([])
+  })
+
   it('tells that a key is good but not as it was, and tells it apart from one that is good no more (AU-09)', async () => {
     const changed: string[] = []
     const withdrawn: string[] = []
     const stop = ring.onChanged((credential) => changed.push(credential))
     ring.onWithdrawn((credential) => withdrawn.push(credential))
-    const { id } = await newKey()
+    const { id, text } = await newKey()
     await pass(250)
     changed.length = 0
+    expect(await reason(text)).toBe('ok')
     await store.rotateKey('a', id, { digest: Buffer.alloc(32, 9), pepper: 'p', last4: 'abcd' }, now, now)
     await pass(250)
     expect(changed).toEqual([id])

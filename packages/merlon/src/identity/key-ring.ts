@@ -4,7 +4,7 @@ import { Fault } from '../errors.ts'
 import type { KeyDigest } from './key-digest.ts'
 import { idIn, parseKey } from './key-format.ts'
 import { type KeyRecord, type KeyStore, type KeyUse, presentRevision } from './key-store.ts'
-import { judge, type KnownKey, know, refusal, same, standing, type Verdict } from './key-verdict.ts'
+import { alike, judge, type KnownKey, know, refusal, same, standing, type Verdict } from './key-verdict.ts'
 import { Recent } from './recent.ts'
 
 /** Runs something once, later. Answers how to call it off. */
@@ -234,12 +234,22 @@ export class KeyRing {
     if (this.#closed) return
     // A counter that went backwards is a store put back from a backup: nothing we remember need be so.
     if (known !== undefined && revision < known) this.#memory.clear()
+    const before = new Map(keys.map(({ id }) => [id, this.#memory.get(id)?.key]))
     for (const { id } of keys) this.#memory.delete(id)
     this.#revision = revision
     this.#polledAt = began
     this.#pollFailed = false
-    for (const { id, withdrawn } of keys) this.#tell(id, withdrawn ? this.#listeners : this.#changeListeners)
+    for (const { id, withdrawn } of keys) {
+      if (withdrawn) this.#tell(id)
+      else if (await this.#differs(id, before.get(id)).catch(() => true)) this.#tell(id, this.#changeListeners)
+    }
     this.#dropExpired(this.#clock())
+  }
+
+  /** Whether the key is another than we knew. One that we read after its change, such as a new one, is as we know it. */
+  async #differs(id: string, before: KnownKey | undefined): Promise<boolean> {
+    const record = before === undefined ? undefined : await this.#find(id)
+    return before === undefined || record === undefined || !alike(before, know(record, this.#roles))
   }
 
   #dropExpired(now: Instant): void {

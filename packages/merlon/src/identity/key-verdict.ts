@@ -89,3 +89,20 @@ export function refusal(reason: RefusalReason, credential?: string): Verdict {
 export function same(left: Buffer, right: Buffer): boolean {
   return left.length === right.length && timingSafeEqual(left, right)
 }
+
+/** Whether two readings of one key let in the same secrets to do the same. */
+export function alike(left: KnownKey, right: KnownKey): boolean {
+  return (
+    same(left.digest, right.digest) &&
+    left.retired.length === right.retired.length &&
+    left.expiresAt === right.expiresAt &&
+    left.withdrawn === right.withdrawn &&
+    rights(left) === rights(right)
+  )
+}
+
+function rights({ granted }: KnownKey): string {
+  if (!granted.ok) return ''
+  const { role, granted: visible, effective } = granted.principal
+  return [role, ...[...visible].sort(), '', ...[...effective].sort()].join(' ')
+}
