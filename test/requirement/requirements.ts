@@ -73,8 +73,17 @@ export const requirements = {
 
   // Transport
   'TR-01': {
-    promise: 'It listens on loopback unless a TLS-terminating proxy is named.',
+    promise: 'It listens on loopback unless it speaks TLS or a TLS-terminating proxy is named.',
     source: 'MCP, Streamable HTTP, "Security Warning"',
+  },
+  'TR-02': {
+    promise:
+      'TLS 1.2 and up, without renegotiation; a key that others can read stops the start; a renewal drops no stream.',
+    source: 'OWASP ASVS 5.0 V12.1',
+  },
+  'TR-03': {
+    promise: 'Plain HTTP on a port that speaks TLS is closed, and not sent elsewhere.',
+    source: 'OWASP ASVS 5.0 V4.1.2',
   },
   'TR-04': {
     promise: 'A request whose framing is ambiguous is refused and the connection closed.',

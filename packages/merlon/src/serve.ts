@@ -32,6 +32,7 @@ import { answerHeaders } from './transport/answer-headers.ts'
 import type { HttpCall } from './transport/http-call.ts'
 import { createHttpServer } from './transport/http-server.ts'
 import { OpenStreams } from './transport/open-streams.ts'
+import { readTls, type TlsFiles, tlsOptions, tlsWatch } from './transport/tls.ts'
 import { type StatefulVersion, statefulRevision, statefulVersions } from './wire/revision-2025-11-25.ts'
 import { statelessRevision } from './wire/revision-2026-07-28.ts'
 
@@ -142,9 +143,20 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     methods: handlers,
   }
 
+  const { certificatePath, keyPath } = config.tls
+  const tlsFiles =
+    certificatePath === undefined || keyPath === undefined
+      ? undefined
+      : { certificatePath: resolve(options.project, certificatePath), keyPath: resolve(options.project, keyPath) }
+  const tls = tlsFiles && readTls(tlsFiles)
+  const scheme = tls === undefined ? 'http' : 'https'
+
   let base = config.server.publicUrl?.replace(/\/$/, '') ?? ''
   const metadataUrl = () => `${base}/.well-known/oauth-protected-resource${config.server.endpoint}`
-  const headers = answerHeaders({ tls: base.startsWith('https:'), exposed: config.cors.exposedHeaders })
+  const headers = answerHeaders({
+    tls: tls !== undefined || base.startsWith('https:'),
+    exposed: config.cors.exposedHeaders,
+  })
   const streams = new OpenStreams({
     heartbeatMs: limits.heartbeatMs,
     bufferBytesMax: limits.streamBufferBytesMax,
@@ -162,6 +174,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     }),
     headers,
     streams,
+    tls,
     bounds: limits,
     challenge: () => `Bearer resource_metadata="${metadataUrl()}"`,
     edge: (call) => edge.run(call),
@@ -187,6 +200,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     every(tickMs, sweep, swept),
     every(config.session.sweepMs, sweepSessions, swept),
     every(30_000, sweepCounts, swept),
+    ...(tlsFiles === undefined ? [] : [every(1_000, renewTls(server, tlsFiles, log), swept)]),
   ]
 
   await new Promise<void>((listening, failed) => {
@@ -195,7 +209,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   })
   const { port } = server.address() as AddressInfo
   const own = ownHosts(config.server.host, port)
-  if (base === '') base = `http://${own[0]}`
+  if (base === '') base = `${scheme}://${own[0]}`
   if (hosts !== undefined && config.server.allowedHosts === undefined) {
     for (const host of [...own, ...publicHosts(base)]) hosts.add(host)
   }
@@ -221,7 +235,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       : undefined
 
   return {
-    url: `http://${own[0]}${config.server.endpoint}`,
+    url: `${scheme}://${own[0]}${config.server.endpoint}`,
     async close() {
       load.draining = true
       await watch?.close()
@@ -233,6 +247,20 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       for (const timer of timers) clearInterval(timer)
       strangers.flush()
     },
+  }
+}
+
+/** Takes a renewed certificate for new connections; those that are open keep theirs. One that cannot be used is told, and the old one stays. */
+function renewTls(server: ReturnType<typeof createHttpServer>, files: TlsFiles, log: Log): () => void {
+  const changed = tlsWatch(files)
+  return () => {
+    if (!changed() || !('setSecureContext' in server)) return
+    try {
+      server.setSecureContext({ ...tlsOptions, ...readTls(files) })
+      log.info({}, 'took the renewed certificate')
+    } catch (error) {
+      log.error({}, `kept the certificate as it was: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
 }
 

@@ -41,6 +41,7 @@ function bareServer(): Server {
     throw new Error('nothing is served')
   }
   return createHttpServer({
+    tls: undefined,
     gate: gateWith(),
     routes: new Map(),
     headers: answerHeaders({ tls: false, exposed: [] }),

@@ -11,10 +11,12 @@ export interface Variable {
 }
 export type Environment = ReadonlyMap<string, Variable>
 
-/** Names that every Node.js host sets and that need no prefix. They yield to the MERLON_ name of the same setting. */
+/** Names that hosts and projects set by custom and that need no prefix. They yield to the MERLON_ name of the same setting. */
 export const plainNames: ReadonlyMap<string, string> = new Map([
   ['HOST', 'server.host'],
   ['PORT', 'server.port'],
+  ['SSL_CERT_PATH', 'tls.certificatePath'],
+  ['SSL_KEY_PATH', 'tls.keyPath'],
 ])
 
 /** Names under which a secret is looked for when the configuration names no other. */
@@ -28,18 +30,7 @@ export const secretNames: ReadonlyMap<string, 'secrets.rootKey' | 'secrets.apiKe
 /** Names that belong to parts this release does not have. Being set, they earn a warning instead of silence. */
 const unusedNames: ReadonlyMap<string, string> = new Map([
   ['JWT_SECRET', 'this release issues no tokens; API keys are checked without it'],
-  [
-    'HTTPS_PORT',
-    'this release does not serve TLS itself; put a TLS-terminating proxy in front (server.trustedProxies)',
-  ],
-  [
-    'SSL_KEY_PATH',
-    'this release does not serve TLS itself; put a TLS-terminating proxy in front (server.trustedProxies)',
-  ],
-  [
-    'SSL_CERT_PATH',
-    'this release does not serve TLS itself; put a TLS-terminating proxy in front (server.trustedProxies)',
-  ],
+  ['HTTPS_PORT', 'with SSL_CERT_PATH and SSL_KEY_PATH the one port speaks TLS; set PORT'],
   ['REDIS_URL', 'this release keeps limits in one process and does not use Redis'],
 ])
 

@@ -248,9 +248,9 @@ describe('secrets', () => {
   })
 
   test('a name of a part that is not there, and one that is nearly right, earn a warning', () => {
-    const { warnings } = loadConfig(given({ '.env': 'SSL_KEY_PATH=./key.pem\nENCRYPTON_KEY=x' }))
+    const { warnings } = loadConfig(given({ '.env': 'HTTPS_PORT=4443\nENCRYPTON_KEY=x' }))
     expect(warnings).toEqual([
-      '.env:SSL_KEY_PATH: SSL_KEY_PATH is not used: this release does not serve TLS itself; put a TLS-terminating proxy in front (server.trustedProxies)',
+      '.env:HTTPS_PORT: HTTPS_PORT is not used: with SSL_CERT_PATH and SSL_KEY_PATH the one port speaks TLS; set PORT',
       '.env:ENCRYPTON_KEY: ENCRYPTON_KEY is not used; did you mean ENCRYPTION_KEY?',
     ])
   })

@@ -5,10 +5,21 @@ import { type ConfigInput, configSchema } from './schema.ts'
 /** Each rule by its promise: what earns the finding, and the nearest thing that does not. */
 const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] = [
   [
-    'Beyond loopback it is served only behind a named TLS-terminating proxy.',
+    'Beyond loopback it is served only with TLS, or behind a named TLS-terminating proxy.',
     { server: { host: '0.0.0.0' } },
     { server: { host: '0.0.0.0', trustedProxies: ['10.0.0.0/8'] } },
   ],
+  [
+    'Beyond loopback it is served only with TLS, or behind a named TLS-terminating proxy.',
+    { server: { host: '0.0.0.0' } },
+    { server: { host: '0.0.0.0' }, tls: { certificatePath: 'chain.pem', keyPath: 'key.pem' } },
+  ],
+  [
+    'A certificate comes with its key.',
+    { tls: { certificatePath: 'chain.pem' } },
+    { tls: { certificatePath: 'chain.pem', keyPath: 'key.pem' } },
+  ],
+  ['A certificate comes with its key.', { tls: { keyPath: 'key.pem' } }, {}],
   [
     'On loopback the Host check cannot be skipped.',
     { server: { host: '127.0.0.1', dangerouslySkipHostCheck: true } },

@@ -55,14 +55,26 @@ const when = (found: boolean, finding: Finding): readonly Finding[] => (found ? 
 /** The rules that look at more than one setting. */
 export const rules: readonly Rule[] = [
   {
-    promise: 'Beyond loopback it is served only behind a named TLS-terminating proxy.',
+    promise: 'Beyond loopback it is served only with TLS, or behind a named TLS-terminating proxy.',
     source: 'TR-01',
     severity: 'error',
-    check: ({ server }) =>
-      when(!isLoopback(server.host) && server.trustedProxies.length === 0, {
+    check: ({ server, tls }) =>
+      when(!isLoopback(server.host) && server.trustedProxies.length === 0 && tls.keyPath === undefined, {
         paths: ['server.host', 'server.trustedProxies'],
         says: 'listens beyond loopback without TLS',
-        fix: 'Name the TLS-terminating proxy in server.trustedProxies, or listen on 127.0.0.1',
+        fix: 'Set tls.certificatePath and tls.keyPath, name the TLS-terminating proxy in server.trustedProxies, or listen on 127.0.0.1',
+      }),
+  },
+  {
+    promise: 'A certificate comes with its key.',
+    source: 'TR-02',
+    severity: 'error',
+    check: ({ tls }) =>
+      when((tls.certificatePath === undefined) !== (tls.keyPath === undefined), {
+        paths:
+          tls.keyPath === undefined ? ['tls.keyPath', 'tls.certificatePath'] : ['tls.certificatePath', 'tls.keyPath'],
+        says: 'is missing beside the other',
+        fix: 'Set both, or neither',
       }),
   },
   {

@@ -67,7 +67,7 @@ export const configSchema = z.strictObject({
         .string()
         .refine((text) => text === 'localhost' || isIP(text) !== 0, 'localhost, or an address such as 127.0.0.1 or ::1')
         .default('127.0.0.1')
-        .describe('The address to listen on. Beyond loopback only with trustedProxies.'),
+        .describe('The address to listen on. Beyond loopback only with tls or trustedProxies.'),
       port: z.int().min(0).max(65_535).default(4000).describe('The port to listen on; 0 takes a free one.'),
       endpoint: path.default('/mcp').describe('The path of the MCP endpoint.'),
       publicUrl: z
@@ -94,6 +94,17 @@ export const configSchema = z.strictObject({
         .default('auto')
         .describe('auto streams only when there is something to stream; json and stream force one form.'),
       dangerouslySkipHostCheck: z.boolean().default(false).describe('Serves any Host header. Refused on loopback.'),
+    })
+    .prefault({}),
+
+  tls: z
+    .strictObject({
+      certificatePath: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('The certificate chain, PEM. With keyPath the server speaks TLS 1.2 and up, and nothing else.'),
+      keyPath: z.string().min(1).optional().describe('The private key, PEM, readable for its owner alone.'),
     })
     .prefault({}),
 

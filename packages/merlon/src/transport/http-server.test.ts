@@ -31,6 +31,7 @@ const answer = (path: string, handle: Parameters<typeof verb<Parameters<typeof o
   ] as const
 
 const server = createHttpServer({
+  tls: undefined,
   gate,
   routes: new Map([
     ['/closed', new Map([['POST', verb('credential', known, (_call, reply) => reply.answer('{}', 200))]])],

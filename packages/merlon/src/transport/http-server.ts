@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Reply } from '../call.ts'
 import { Fault, faultOf } from '../errors.ts'
@@ -10,6 +11,7 @@ import { HttpReply } from './http-reply.ts'
 import type { OpenStreams } from './open-streams.ts'
 import { refuse } from './refuse.ts'
 import type { Routes } from './routes.ts'
+import { type TlsMaterial, tlsOptions } from './tls.ts'
 
 export interface HttpBounds {
   readonly connectionsMax: number
@@ -23,6 +25,8 @@ export interface HttpOptions {
   readonly headers: AnswerHeaders
   readonly streams: OpenStreams
   readonly bounds: HttpBounds
+  /** Speaks TLS with these, and nothing else. */
+  readonly tls: TlsMaterial | undefined
   /** The value of WWW-Authenticate without error and scope. */
   readonly challenge: () => string
   /** The guards of a path or method that is not served: it is refused like any other before it is looked for. */
@@ -34,9 +38,9 @@ export interface HttpOptions {
 const headerBytesMax = 16_384
 
 /** The HTTP/1.1 server. It moves bytes and has no opinions: what is refused is refused by guards, and answered here. */
-export function createHttpServer(options: HttpOptions): Server {
+export function createHttpServer(options: HttpOptions): Server | TlsServer {
   const { gate, routes, bounds } = options
-  const server = createServer({
+  const settings = {
     maxHeaderSize: headerBytesMax,
     headersTimeout: 10_000,
     requestTimeout: 30_000,
@@ -44,7 +48,9 @@ export function createHttpServer(options: HttpOptions): Server {
     connectionsCheckingInterval: 1_000,
     requireHostHeader: false,
     noDelay: true,
-  })
+  }
+  const server: Server | TlsServer =
+    options.tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...tlsOptions, ...options.tls })
   // Node must drop no header line unseen: a guard counts them (TR-05).
   server.maxHeadersCount = 0
   server.maxConnections = bounds.connectionsMax
