@@ -1,14 +1,14 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { checkReach, everyTenant, type TenantReach } from '../../identity/key-store.ts'
+import { everyTenant, type TenantReach } from '../../identity/key-store.ts'
 import type { SqlDatabase } from './database.ts'
 import type { Tables } from './tables.ts'
 
-/** What the setting holds where every tenant is reached. No tenant may have this name. */
+/** What the setting holds where every tenant is reached. */
 export const everyTenantMark = '*'
 
 /**
  * The setting of PostgreSQL that the policies of `0002-row-security` read. Unset, or empty as a transaction that had set it
- * leaves it behind, it shows no row: `checkReach` lets no tenant be named by an empty string.
+ * leaves it behind, it shows no row.
  */
 export const tenantSetting = 'merlon.tenant'
 
@@ -18,11 +18,10 @@ export function actWithin<T>(
   reach: TenantReach,
   act: (act: Transaction<Tables>) => Promise<T>,
 ): Promise<T> {
-  const mark = markOf(reach)
   return database.db.transaction().execute(async (transaction) => {
     // Local to the transaction, so that a connection goes back to the pool without it.
     if (database.engine === 'postgres') {
-      await sql`select set_config(${tenantSetting}, ${mark}, true)`.execute(transaction)
+      await sql`select set_config(${tenantSetting}, ${markOf(reach)}, true)`.execute(transaction)
     }
     return await act(transaction)
   })
@@ -34,13 +33,11 @@ export function readWithin<T>(
   reach: TenantReach,
   read: (db: Kysely<Tables>) => Promise<T>,
 ): Promise<T> {
-  if (database.engine === 'postgres') return actWithin(database, reach, read)
-  markOf(reach)
-  return read(database.db)
+  return database.engine === 'postgres' ? actWithin(database, reach, read) : read(database.db)
 }
 
+/** A tenant cannot be named so as to reach every tenant: such a name, like no name, is the reach that shows no row. */
 function markOf(reach: TenantReach): string {
-  checkReach(reach)
-  if (reach === everyTenantMark) throw new TypeError('no tenant may be named by the mark of every tenant')
-  return reach === everyTenant ? everyTenantMark : reach
+  if (reach === everyTenant) return everyTenantMark
+  return typeof reach === 'string' && reach !== everyTenantMark ? reach : ''
 }

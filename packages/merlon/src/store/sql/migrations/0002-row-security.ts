@@ -1,7 +1,10 @@
 import type { Migration } from '../migrations.ts'
 
-/** The setting is that of `row-security.ts`; written out, because a released migration does not change. */
-const setting = `current_setting('merlon.tenant', true)`
+/**
+ * The setting is that of `row-security.ts`; written out, because a released migration does not change. A transaction that
+ * had set it leaves it empty behind, which has to be the same as never set.
+ */
+const setting = `nullif(current_setting('merlon.tenant', true), '')`
 
 /**
  * PostgreSQL itself keeps each transaction to the tenant that it named. Forced, so that it holds for the owner of the tables,
