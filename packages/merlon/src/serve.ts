@@ -33,7 +33,7 @@ import type { HttpCall } from './transport/http-call.ts'
 import { createHttpServer } from './transport/http-server.ts'
 import { OpenStreams } from './transport/open-streams.ts'
 import { readTls, type TlsFiles, tlsOptions, tlsWatch } from './transport/tls.ts'
-import { type StatefulVersion, statefulRevision, statefulVersions } from './wire/revision-2025-11-25.ts'
+import { statefulRevision, statefulVersions } from './wire/revision-2025-11-25.ts'
 import { statelessRevision } from './wire/revision-2026-07-28.ts'
 
 export interface ServeOptions {
@@ -136,10 +136,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     bounds: { depthMax: limits.jsonDepthMax, nodesMax: limits.jsonNodesMax },
     stateless,
     stateful,
-    statefulVersions: statefulVersions as readonly StatefulVersion[],
     sessions,
     sessionHeader: config.session.headerName.toLowerCase(),
-    clientTermination: config.session.clientTermination,
     methods: handlers,
   }
 

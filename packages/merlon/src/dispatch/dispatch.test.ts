@@ -40,6 +40,20 @@ describe('a call', () => {
     expect(server.services.running.size).toBe(0)
   })
 
+  test('RL-06: is not begun while its principal has as many under way as it may', async () => {
+    const { tool, held } = waiting()
+    const server = serverWith([tool], { callsPerPrincipalMax: 2 })
+    const sent = [server.send('tools/call', call), server.send('tools/call', call)]
+    await turn()
+    await expect(server.send('tools/call', call)).rejects.toMatchObject({ code: 'capacity.exceeded' })
+    expect(held).toHaveLength(2)
+    held[0]!.end('done')
+    await sent[0]
+    void server.send('tools/call', call)
+    await turn()
+    expect(held).toHaveLength(3)
+  })
+
   test('has the time of its tool where that names one', async () => {
     const { tool, held } = waiting({ timeoutMs: 100 })
     const server = serverWith([tool])

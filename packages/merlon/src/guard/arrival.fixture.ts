@@ -46,10 +46,8 @@ export function gateWith(change: Partial<Gate> = {}): Gate {
     bounds: { depthMax: 64, nodesMax: 10_000 },
     stateless: statelessRevision({ name: 's', version: '1' }),
     stateful: new Map(statefulVersions.map((version) => [version as string, statefulRevision(version)])),
-    statefulVersions,
     sessions: undefined,
     sessionHeader: 'mcp-session-id',
-    clientTermination: true,
     methods: { stateless: new Map(), stateful: new Map() },
     ...change,
   }

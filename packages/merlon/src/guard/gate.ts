@@ -7,7 +7,6 @@ import type { Method } from '../method.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { JsonBounds } from '../wire/json.ts'
 import type { Revision } from '../wire/revision.ts'
-import type { StatefulVersion } from '../wire/revision-2025-11-25.ts'
 import type { ProxyRanges } from './proxy-ranges.ts'
 
 /** What a request shows before any of it is believed. */
@@ -44,11 +43,9 @@ export interface Gate {
   readonly bounds: JsonBounds
   readonly stateless: Revision
   readonly stateful: ReadonlyMap<string, Revision>
-  readonly statefulVersions: readonly StatefulVersion[]
   readonly sessions: SessionStore | undefined
   /** Lower-case. */
   readonly sessionHeader: string
-  readonly clientTermination: boolean
   readonly methods: { readonly stateless: ReadonlyMap<string, Method>; readonly stateful: ReadonlyMap<string, Method> }
 }
 
