@@ -1,59 +1,16 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import { scopePattern } from '../policy/scopes.ts'
+import { audit } from './sections/audit.ts'
+import { authentication } from './sections/authentication.ts'
+import { limits } from './sections/limits.ts'
+import { log } from './sections/log.ts'
+import { rateLimit } from './sections/rate-limit.ts'
+import { addressRange, headerName, host, ms, origin, path, portInRange, scope, secretReference } from './values.ts'
 
 /**
  * The one truth about settings: types, defaults, checks, JSON Schema, the reference page and the environment names come
  * from here. A list that is absent has its default; an empty list denies. An unknown key is an error.
  */
-
-const origin = z
-  .string()
-  .regex(
-    /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/,
-    'an origin such as https://app.example:8443, in lower case, without a path; a wildcard or null is not one',
-  )
-  .refine(portInRange, 'a port from 1 to 65535')
-const host = z
-  .string()
-  .regex(
-    /^(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/,
-    'a host such as mcp.example or mcp.example:8443, in lower case',
-  )
-  .refine(portInRange, 'a port from 1 to 65535')
-const path = z
-  .string()
-  .regex(
-    /^\/(?:(?!\.\.?(?:\/|$))[A-Za-z0-9._~-]+(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9._~-]+)*)?$/,
-    'a plain path such as /mcp, without empty parts or dots, and no slash at its end',
-  )
-const scope = z.string().regex(scopePattern, 'a scope such as read or files:write')
-const secretReference = z
-  .string()
-  .regex(
-    /^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/,
-    'a reference to a secret, env:NAME or file:/path; never the secret itself',
-  )
-  .meta({ secret: true })
-const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, 'a header name')
-const addressRange = z
-  .string()
-  .regex(/^[0-9a-fA-F.:]+\/[0-9]{1,3}$/, 'an address range such as 10.0.0.0/8')
-  .refine(isAddressRange, 'an address range such as 10.0.0.0/8; a range of every address (/0) would believe everyone')
-
-function portInRange(text: string): boolean {
-  const port = /:([0-9]+)$/.exec(text.replace(/^https?:\/\//, ''))?.[1]
-  return port === undefined || (Number(port) >= 1 && Number(port) <= 65_535)
-}
-
-function isAddressRange(text: string): boolean {
-  const [address = '', prefix = ''] = text.split('/')
-  const family = isIP(address)
-  return family !== 0 && Number(prefix) >= 1 && Number(prefix) <= (family === 4 ? 32 : 128)
-}
-
-/** Node fires a timer beyond 2³¹−1 ms at once, so no span may be longer. */
-const ms = (least: number) => z.int().min(least).max(2_147_483_647)
 
 export const configSchema = z.strictObject({
   $schema: z.string().optional().describe('Where an editor finds the JSON Schema of this file.'),
@@ -144,19 +101,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
 
-  authentication: z
-    .strictObject({
-      module: z
-        .string()
-        .min(1)
-        .optional()
-        .describe(
-          'A file whose default export, made with defineAuthenticator, checks credentials that are not API keys.',
-        ),
-      keyLifetimeDays: z.int().min(1).max(3650).default(90).describe('Lifetime of a new API key that names none.'),
-      keyLifetimeDaysMax: z.int().min(1).max(3650).default(365).describe('Longest lifetime of a new API key.'),
-    })
-    .prefault({}),
+  authentication,
 
   scopes: z
     .array(scope)
@@ -194,68 +139,11 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
 
-  limits: z
-    .strictObject({
-      messageBytesMax: z.int().min(1_024).max(67_108_864).default(1_048_576).describe('Largest request body.'),
-      jsonDepthMax: z.int().min(4).max(256).default(64).describe('Deepest nesting in a message.'),
-      jsonNodesMax: z.int().min(100).max(1_000_000).default(100_000).describe('Most values in a message.'),
-      callTimeoutMs: ms(100).default(60_000).describe('Longest time for one call, questions to the client included.'),
-      connectionsMax: z.int().min(1).default(10_000).describe('Open connections in all.'),
-      connectionsPerAddressMax: z
-        .int()
-        .min(1)
-        .default(1_000)
-        .describe('Open connections from one address (IPv6: one /64).'),
-      callsPerPrincipalMax: z
-        .int()
-        .min(1)
-        .default(100)
-        .describe('Calls of one principal that may be under way at once.'),
-      callsPerConnectionMax: z.int().min(1).default(16).describe('Requests of one connection answered at once.'),
-      streamsPerPrincipalMax: z
-        .int()
-        .min(1)
-        .default(100)
-        .describe('Open subscription and session streams of one principal.'),
-      streamBufferBytesMax: z
-        .int()
-        .min(65_536)
-        .default(1_048_576)
-        .describe('Bytes waiting for a slow reader before its stream is closed.'),
-      streamStallMs: ms(1_000).default(30_000).describe('A reader that takes nothing for so long is closed.'),
-      heartbeatMs: ms(100)
-        .max(30_000)
-        .default(15_000)
-        .describe('How often an open stream carries a comment, so that nobody between takes it for dead.'),
-      eventLoopDelayMsMax: ms(50)
-        .default(2_000)
-        .describe('Above this delay of the event loop new requests are refused with 503.'),
-      pageSize: z.int().min(1).max(1_000).default(200).describe('Entries in one page of a list.'),
-    })
-    .prefault({}),
+  limits,
 
-  rateLimit: z
-    .strictObject({
-      enabled: z.boolean().default(true).describe('Whether calls are counted.'),
-      windowMs: ms(1_000).default(60_000).describe('Length of one window.'),
-      callsMax: z.int().min(1).default(600).describe('Calls one principal may make in a window.'),
-      failuresMax: z.int().min(1).default(10).describe('Failed authentications of one address in a minute.'),
-    })
-    .prefault({}),
+  rateLimit,
 
-  audit: z
-    .strictObject({
-      file: z
-        .string()
-        .min(1)
-        .optional()
-        .describe('Where records are appended as JSON lines. Default: audit.jsonl in the data folder.'),
-      flushMs: ms(1)
-        .max(1_000)
-        .default(50)
-        .describe('How long a record of a call may wait in memory. Records of changes never wait.'),
-    })
-    .prefault({}),
+  audit,
 
   store: z
     .strictObject({
@@ -292,14 +180,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
 
-  log: z
-    .strictObject({
-      level: z
-        .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
-        .default('info')
-        .describe('Least severe line of the program log.'),
-    })
-    .prefault({}),
+  log,
 })
 
 /** Settings in force: complete, checked, frozen. */
