@@ -13,6 +13,17 @@ const ground = ['call.ts', 'errors.ts', 'canonical-base64.ts', 'private-file.ts'
 /** One idea each: rules and a port. A slice knows no other; what a scope is and who may do what is shared ground. */
 const slices = ['identity', 'session', 'history', 'limit', 'policy', 'audit', 'sealing']
 const shared = ['policy/scopes.ts', 'policy/decide.ts']
+/** Who may call is several ports, one for each noun. */
+const identityPorts = [
+  'identity/agent-store.ts',
+  'identity/installation-store.ts',
+  'identity/key-store.ts',
+  'identity/reach.ts',
+  'identity/sign-in-store.ts',
+  'identity/signing-key-store.ts',
+  'identity/tenant-store.ts',
+  'identity/user-store.ts',
+]
 
 const table: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli'],
@@ -52,8 +63,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
 
   ...Object.fromEntries(slices.map((slice) => [slice, shared])),
 
-  'store/memory': slices.map((slice) => `${slice}/${slice}-store.ts`).concat('identity/key-store.ts'),
-  'store/sql': slices.map((slice) => `${slice}/${slice}-store.ts`).concat('identity/key-store.ts'),
+  'store/memory': slices.map((slice) => `${slice}/${slice}-store.ts`).concat(identityPorts),
+  'store/sql': slices.map((slice) => `${slice}/${slice}-store.ts`).concat(identityPorts),
   ...Object.fromEntries(ground.map((file) => [file, []])),
 }
 

@@ -1,4 +1,7 @@
 import type { Instant } from '../call.ts'
+import type { TenantReach } from './reach.ts'
+
+export { checkReach, everyTenant, type TenantReach } from './reach.ts'
 
 /**
  * Where tenants, users and API keys are kept. Every verb is one atomic act and is durable when it answers. Not there is
@@ -43,10 +46,6 @@ export interface KeyStore {
 
   close(): Promise<void>
 }
-
-/** Every tenant: for the operator of the installation. Written out, so that forgetting a tenant is not reaching all. */
-export const everyTenant: unique symbol = Symbol('every tenant')
-export type TenantReach = string | typeof everyTenant
 
 /** `root-key-check` tells a wrong root key from the right one; `first-start` is set once the first key has been made. */
 export type FactName = 'root-key-check' | 'pepper' | 'first-start'
@@ -137,10 +136,4 @@ export interface Changes {
   readonly revision: number
   /** `withdrawn` keys are good for nothing any more: revoked, or their owner is disabled. */
   readonly keys: readonly { readonly id: string; readonly withdrawn: boolean }[]
-}
-
-/** Refuses a reach that is neither a named tenant nor every tenant: a value lost on the way must not widen a query. */
-export function checkReach(tenant: TenantReach): void {
-  if (tenant !== everyTenant && (typeof tenant !== 'string' || tenant === ''))
-    throw new TypeError('no tenant was named')
 }

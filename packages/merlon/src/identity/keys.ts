@@ -1,6 +1,7 @@
 import type { Clock, Instant, RandomBytes, ScopeSet } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { scopePattern, scopeSet, within } from '../policy/scopes.ts'
+import { type Actor, localOperator } from './actor.ts'
 import type { KeyDigest } from './key-digest.ts'
 import { base62, type MintedKey, mintKey } from './key-format.ts'
 import {
@@ -9,26 +10,12 @@ import {
   type KeyStore,
   type NewKey,
   type NewSecret,
-  type TenantReach,
   type User,
   type UserStatus,
 } from './key-store.ts'
 import { parseGrace, parseLifetime } from './lifetime.ts'
 
-/** Who asks for a change: how far they reach, and what they hold. */
-export interface Actor {
-  /** For the record: a user id, or `local-operator`. */
-  readonly id: string
-  readonly tenant: TenantReach
-  readonly scopes: ScopeSet
-}
-
-/** Whoever can run the command line beside the data folder: they hold the root key and the database already. */
-export const localOperator: Actor = Object.freeze({
-  id: 'local-operator',
-  tenant: everyTenant,
-  scopes: scopeSet(['admin']),
-})
+export { type Actor, localOperator } from './actor.ts'
 
 /** One line of what is recorded of a change. Two lines make a change: what was meant, and what came of it. */
 export interface KeyChange {

@@ -1,0 +1,19 @@
+import type { AgentStore } from './agent-store.ts'
+import type { InstallationStore } from './installation-store.ts'
+import type { KeyStore } from './key-store.ts'
+import type { SignInStore } from './sign-in-store.ts'
+import type { SigningKeyStore } from './signing-key-store.ts'
+import type { TenantStore } from './tenant-store.ts'
+import type { UserStore } from './user-store.ts'
+
+/** Everything that says who may call, in one store that is opened once. */
+export interface IdentityStores {
+  readonly installation: InstallationStore
+  readonly tenants: TenantStore
+  readonly users: UserStore
+  readonly agents: AgentStore
+  readonly keys: KeyStore
+  readonly signIns: SignInStore
+  readonly signingKeys: SigningKeyStore
+  close(): Promise<void>
+}

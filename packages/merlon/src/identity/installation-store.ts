@@ -1,0 +1,36 @@
+import type { Instant } from '../call.ts'
+import type { NewKey } from './key-store.ts'
+import type { NewUser } from './user-store.ts'
+
+/** Where facts of the installation as a whole are kept, and what has changed in it. See `key-store.ts` for the promises. */
+export interface InstallationStore {
+  /** Writes the fact if there is none of that name. Answers the one that stands, ours or an earlier one. */
+  claimFact(name: FactName, value: string): Promise<string>
+  findFact(name: FactName): Promise<string | undefined>
+  /** Makes the first tenant, user and key, once in the life of the store. Answers whether it was this call that did. */
+  createFirst(tenant: string, user: NewUser, key: NewKey, now: Instant): Promise<boolean>
+
+  /**
+   * The credentials whose rights or secrets changed after `revision`, themselves or through their user, agent or tenant; and
+   * the revision that this answer is complete up to.
+   */
+  changesSince(revision: number): Promise<Changes>
+}
+
+/** `root-key-check` tells a wrong root key from the right one; `first-start` is set once the first key has been made. */
+export type FactName = 'root-key-check' | 'pepper' | 'first-start'
+
+/** As the argument of `changesSince`: no change is later, so that the answer is the revision of now and nothing else. */
+export const presentRevision = Number.MAX_SAFE_INTEGER
+
+export interface ChangedCredential {
+  readonly id: string
+  /** Good for nothing now: revoked or switched off, or its user, agent or tenant is. */
+  readonly withdrawn: boolean
+}
+
+export interface Changes {
+  readonly revision: number
+  readonly keys: readonly ChangedCredential[]
+  readonly signIns: readonly ChangedCredential[]
+}

@@ -1,0 +1,51 @@
+import type { Instant } from '../call.ts'
+import type { PageQuery, TenantReach } from './reach.ts'
+import type { TenantStatus } from './tenant-store.ts'
+import type { CredentialUser } from './user-store.ts'
+
+/** Where sign-ins are kept. For what every verb promises, see `key-store.ts`. */
+export interface SignInStore {
+  /** Refused where the user, or its tenant, is not active. The oldest of a user beyond `signInsMax` ends. */
+  createSignIn(signIn: NewSignIn, now: Instant): Promise<'created' | 'user-unknown'>
+  /** What a token rests on. Without a tenant: it comes from the record. */
+  findSignIn(id: string): Promise<SignInRecord | undefined>
+  /** Ended ones included, until they are forgotten a day after their end. */
+  listSignIns(query: SignInQuery): Promise<readonly SignIn[]>
+  /** The same revoke twice is one revoke: the first moment stays. */
+  revokeSignIn(tenant: TenantReach, id: string, now: Instant): Promise<SignIn | undefined>
+  /** Ends all of a user but `keep`. Answers how many there were. */
+  revokeSignIns(tenant: TenantReach, user: string, keep: string | undefined, now: Instant): Promise<number>
+}
+
+export interface NewSignIn {
+  readonly id: string
+  readonly tenant: string
+  /** The id of the user. */
+  readonly user: string
+  readonly expiresAt: Instant
+  /** From where. */
+  readonly address: string | undefined
+}
+
+export interface SignIn extends NewSignIn {
+  readonly createdAt: Instant
+  readonly revokedAt: Instant | undefined
+}
+
+/** A sign-in with all that decides whether it is good. */
+export interface SignInRecord extends SignIn {
+  readonly holder: CredentialUser
+  readonly tenantStatus: TenantStatus
+  /** What the tenant is limited to; `undefined`: nothing. */
+  readonly tenantScopes: readonly string[] | undefined
+}
+
+export interface SignInQuery extends PageQuery {
+  /** The id of the user. */
+  readonly user?: string
+}
+
+/** How many sign-ins of one user may be open. */
+export const signInsMax = 100
+/** How long one that has ended is still listed. */
+export const signInKeptMs = 86_400_000
