@@ -7,3 +7,20 @@ import type { Principal } from '../call.ts'
 export type Verdict =
   | { readonly ok: true; readonly principal: Principal }
   | { readonly ok: false; readonly reason: string; readonly credential: string | undefined }
+
+/** Which door a credential is shown at. What is good at one is good for nothing at the other. */
+export type Door = 'mcp' | 'control'
+
+/** How a credential came: after `Bearer`, after `DPoP`, or in a header of its own. */
+export type Scheme = 'bearer' | 'dpop' | 'header'
+
+/** What a proof of possession is about (RFC 9449 §4.3): the request that the credential came with. */
+export interface Shown {
+  readonly address: string
+  readonly requestId: string
+  readonly head: {
+    readonly verb: string
+    readonly path: string
+    readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  }
+}
