@@ -11,7 +11,20 @@ export interface AuditEntry {
     | 'session'
     | 'edge'
     | 'key'
+    | 'user'
+    | 'agent'
+    | 'tenant'
+    | 'sign_in'
+    | 'signing_key'
+    | 'alert'
+    | 'config'
+    | 'limiter'
+    | 'crypto'
     | 'server'
+    /** What the log says of itself. */
+    | 'segment'
+    | 'head'
+    | 'audit'
   readonly success: boolean
   readonly level: 'info' | 'warn' | 'error'
   readonly requestId?: string | undefined
@@ -29,7 +42,10 @@ export interface AuditEntry {
   /** What the caller is not told: which check refused. Never client text. */
   readonly reason?: string | undefined
   readonly outcome?: string | undefined
-  /** Of a change: what was done, by whom, to what. */
+  /**
+   * Of a change: what was done (`users.create`), by whom, to what (`target`, or `key`), and what came of it (`outcome`).
+   * `tenant` is the one it was done to, so that its people see what an operator did there.
+   */
   readonly action?: string | undefined
   readonly by?: string | undefined
   readonly key?: string | undefined
