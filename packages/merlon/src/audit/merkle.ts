@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 
 /*
  * The tree of RFC 9162 §2.1 (the same as RFC 6962 §2.1) with SHA-256. Hashes are texts of 43 characters, base64url; inside
- * the range they are `latin1`, which costs a quarter of a buffer.
+ * the range they are a character for each byte, which costs a quarter of a buffer.
  */
 
 /** The hash of a leaf: SHA-256 of 0x00 and the bytes of the line, without its end. */
@@ -20,17 +20,17 @@ const pair = Buffer.alloc(65)
 pair[0] = 1
 
 function nodeHash(left: string, right: string): string {
-  pair.latin1Write(left, 1, 32)
-  pair.latin1Write(right, 33, 32)
-  return hash('sha256', pair, 'latin1')
+  pair.write(left, 1, 'binary')
+  pair.write(right, 33, 'binary')
+  return hash('sha256', pair, 'binary')
 }
 
 function toBytes(text: string): string {
-  return Buffer.from(text, 'base64url').toString('latin1')
+  return Buffer.from(text, 'base64url').toString('binary')
 }
 
 function toText(bytes: string): string {
-  return Buffer.from(bytes, 'latin1').toString('base64url')
+  return Buffer.from(bytes, 'binary').toString('base64url')
 }
 
 /**
