@@ -20,6 +20,8 @@ export interface Note {
   readonly path: readonly string[]
   readonly says: string
   readonly fix?: string
+  /** The rule of the configuration audit that it breaks. */
+  readonly rule?: string
 }
 
 type Row =
@@ -194,6 +196,7 @@ class Mapping implements Mapped {
         path: key.split('.'),
         says: credentials ? 'is every origin, with credentials' : 'is every origin',
         fix: 'Name the origins of your pages; programs that are not web pages send no Origin and need none',
+        rule: 'CA-106',
       })
     }
     if (cors === '*' || security === '*') return

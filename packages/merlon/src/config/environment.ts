@@ -55,7 +55,13 @@ export function* envFileProblems(file: EnvFile, mode: number): Generator<Problem
     yield { where: `.env:${line}`, path: '', says: `the line ${says}`, fix: 'Write NAME=value on one line' }
   }
   if (openToOthers(mode) && file.entries.some(({ name }) => secretLike.test(name))) {
-    yield { where: '.env', path: '', says: 'it holds secrets and other users can read it', fix: 'Run chmod 600 .env' }
+    yield {
+      where: '.env',
+      path: '',
+      says: 'it holds secrets and other users can read it',
+      fix: 'Run chmod 600 .env',
+      rule: 'CA-602',
+    }
   }
 }
 

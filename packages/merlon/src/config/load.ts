@@ -1,11 +1,8 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isPlaceholder } from '../sealing/key-material.ts'
-import { mapDynemcp } from './dynemcp.ts'
-import { type EnvFile, parseEnvFile } from './env-file.ts'
 import {
   type Environment,
-  envFileProblems,
   mergeEnvironment,
   parseVariable,
   plainNames,
@@ -14,13 +11,13 @@ import {
   unusedWarnings,
 } from './environment.ts'
 import { type ConfigFiles, diskFiles } from './files.ts'
-import { type JsonSource, parseJsonSource } from './json-source.ts'
 import { ConfigError, type Problem, problemLine, saidOf } from './problem.ts'
 import { rules } from './rules.ts'
 import { type Config, configSchema } from './schema.ts'
-import { looksLikeSecret, makeSecrets } from './secret-value.ts'
+import { makeSecrets } from './secret-value.ts'
 import { resolveSecret, type SecretPath, Secrets, secretPaths, secretProblem } from './secrets.ts'
 import { settings } from './settings.ts'
+import { dotted, isObject, readEnvFile, readSource, type Source } from './source.ts'
 
 export interface LoadedConfig {
   /** Complete, checked, frozen to its depth. */
@@ -38,18 +35,33 @@ export interface LoadInput {
   readonly files?: ConfigFiles
 }
 
-export const configFileName = 'merlon.config.json'
-export const dynemcpFileName = 'dynemcp.config.json'
+/** The settings as far as they can be read, with all that is wrong with them. */
+export interface Examined extends LoadedConfig {
+  /** Each stops the start. What they spoke of stands at its default in `config`. */
+  readonly problems: readonly Problem[]
+  /** What the rules only warn of. */
+  readonly cautions: readonly Problem[]
+  /** Where the setting at a dotted path was given: `merlon.config.json:4`, `env:NAME`, `default`. */
+  whereOf(path: string): string
+}
 
 /**
  * Reads the settings of a project: defaults, then the file, then the environment, the later over the earlier.
  * Throws a ConfigError that holds every problem at once. No problem, warning or origin quotes a secret.
  */
-export function loadConfig({ project, env, files = diskFiles }: LoadInput): LoadedConfig {
+export function loadConfig(input: LoadInput): LoadedConfig {
+  const { config, origins, warnings, secrets, problems } = examineConfig(input)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze({ config, origins, warnings, secrets })
+}
+
+/** The same, for whoever wants to look at settings that cannot be used. Throws only where nothing could be read at all. */
+export function examineConfig({ project, env, files = diskFiles }: LoadInput): Examined {
   if (files === diskFiles && statSync(project, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new ConfigError([{ where: project, path: '', says: 'there is no such folder', fix: 'Check --project' }])
   }
   const problems: Problem[] = []
+  const cautions: Problem[] = []
   const warnings: string[] = []
 
   const envFile = readEnvFile(join(project, '.env'), files, problems)
@@ -64,34 +76,30 @@ export function loadConfig({ project, env, files = diskFiles }: LoadInput): Load
   const { config, unsound } = parsed
 
   const findings = rules.flatMap((rule) =>
-    rule.check(config).map((finding) => ({ ...finding, severity: rule.severity })),
+    rule.check(config).map((finding) => ({ ...finding, severity: rule.severity, rule: rule.id })),
   )
-  for (const { paths, says, fix, severity } of findings) {
+  for (const { paths, says, fix, severity, rule } of findings) {
     // A rule that looked at a setting already refused has looked at a value that nobody gave.
     if (paths.some((path) => unsound.some((refused) => overlap(path, refused)))) continue
     const given = paths.find((path) => draft.originOf(path.split('.')) !== 'default') ?? paths[0]
-    const problem = { where: draft.whereOf(given.split('.')), path: draft.nameOf(paths[0].split('.')), says, fix }
+    const problem = { where: draft.whereOf(given.split('.')), path: draft.nameOf(paths[0].split('.')), says, fix, rule }
     if (severity === 'error') problems.push(problem)
-    else warnings.push(problemLine(problem))
+    else {
+      cautions.push(problem)
+      warnings.push(problemLine(problem))
+    }
   }
 
   const secrets = readSecrets({ config, draft, environment, project, files }, problems)
-  if (problems.length > 0) throw new ConfigError(problems)
   return Object.freeze({
     config: deepFreeze(config),
     origins: originsOf(draft),
     warnings: Object.freeze(warnings),
     secrets,
+    problems: Object.freeze(problems),
+    cautions: Object.freeze(cautions),
+    whereOf: (path: string) => draft.whereOf(path.split('.')),
   })
-}
-
-/** What a file gave, and how to name it again when something is wrong with it. */
-interface Source {
-  readonly file: string
-  readonly input: Record<string, unknown>
-  /** The path in the file that a path of the schema came from. */
-  pathOf(path: readonly PropertyKey[]): readonly PropertyKey[]
-  readonly json: JsonSource
 }
 
 /** The settings as given so far, with the origin of each. */
@@ -163,93 +171,6 @@ class Draft {
   }
 }
 
-function readEnvFile(path: string, files: ConfigFiles, problems: Problem[]): EnvFile | undefined {
-  const found = files.read(path)
-  if (found === undefined) return undefined
-  if ('problem' in found) {
-    problems.push({ where: '.env', path: '', says: `it ${found.problem}` })
-    return undefined
-  }
-  const parsed = parseEnvFile(found.text)
-  problems.push(...envFileProblems(parsed, found.mode))
-  return parsed
-}
-
-function readSource(project: string, files: ConfigFiles, problems: Problem[], warnings: string[]): Source | undefined {
-  const own = readJson(project, configFileName, files, problems)
-  const foreign = readJson(project, dynemcpFileName, files, problems)
-  if (own !== undefined && foreign !== undefined) {
-    problems.push({
-      where: dynemcpFileName,
-      path: '',
-      says: `it stands beside ${configFileName}, and only one may be in force`,
-      fix: 'Remove one of the two',
-    })
-  }
-  if (own !== undefined) return { file: configFileName, input: own.input, json: own.json, pathOf: (path) => path }
-  if (foreign === undefined) return undefined
-  const mapped = mapDynemcp(foreign.input)
-  const whereOf = (path: readonly PropertyKey[]): string => `${dynemcpFileName}:${foreign.json.lineOf(path) ?? 1}`
-  for (const { path, says, fix } of mapped.problems) {
-    problems.push({ where: whereOf(path), path: dotted(path), says, ...(fix === undefined ? {} : { fix }) })
-  }
-  for (const { path, says } of mapped.warnings) warnings.push(`${whereOf(path)}: ${dotted(path)}: ${says}`)
-  return {
-    file: dynemcpFileName,
-    input: mapped.input as Record<string, unknown>,
-    json: foreign.json,
-    pathOf(path) {
-      for (let length = path.length; length > 0; length--) {
-        const from = mapped.from.get(path.slice(0, length).join('.'))
-        if (from !== undefined) return from
-      }
-      return path
-    },
-  }
-}
-
-function readJson(
-  project: string,
-  name: string,
-  files: ConfigFiles,
-  problems: Problem[],
-): { input: Record<string, unknown>; json: JsonSource } | undefined {
-  const found = files.read(join(project, name))
-  if (found === undefined) return undefined
-  if ('problem' in found) {
-    problems.push({ where: name, path: '', says: `it ${found.problem}` })
-    return undefined
-  }
-  if ((found.mode & 0o002) !== 0) {
-    problems.push({ where: name, path: '', says: 'every user can change it', fix: `Run chmod o-w ${name}` })
-  }
-  const json = parseJsonSource(found.text)
-  for (const { line, path, says } of json.problems)
-    problems.push({ where: `${name}:${line}`, path: dotted(path), says })
-  if (json.value === undefined) return { input: {}, json }
-  if (!isObject(json.value)) {
-    problems.push({ where: `${name}:1`, path: '', says: 'it is not a JSON object' })
-    return { input: {}, json }
-  }
-  for (const path of secretsIn(json.value, [])) {
-    problems.push({
-      where: `${name}:${json.lineOf(path) ?? 1}`,
-      path: dotted(path),
-      says: 'holds a secret; a configuration file is shown to people',
-      fix: 'Withdraw it, put a new one in .env (mode 600), and refer to it as env:NAME',
-    })
-  }
-  return { input: json.value, json }
-}
-
-function* secretsIn(value: unknown, path: readonly PropertyKey[]): Generator<readonly PropertyKey[]> {
-  if (typeof value === 'string') {
-    if (looksLikeSecret(value)) yield path
-  } else if (typeof value === 'object' && value !== null) {
-    for (const [key, inner] of Object.entries(value)) yield* secretsIn(inner, [...path, key])
-  }
-}
-
 function applyEnvironment(draft: Draft, environment: Environment, problems: Problem[]): void {
   for (const [name, path] of secretNames) {
     const variable = environment.get(name)
@@ -300,11 +221,18 @@ function parseDraft(draft: Draft, problems: Problem[]): { config: Config; unsoun
       const at = { where: draft.whereOf(path), path: draft.nameOf(path) }
       // A secret that stands in the file has been reported already, with more to the point.
       if (problems.some((known) => known.where === at.where && known.path === at.path)) continue
-      problems.push({ ...at, says, ...(fix === undefined ? {} : { fix }) })
+      const rule = ruleOf(name)
+      problems.push({ ...at, says, ...(fix === undefined ? {} : { fix }), ...(rule === undefined ? {} : { rule }) })
     }
     for (const path of refused) draft.remove(path)
   }
   return undefined
+}
+
+/** The rule of the audit that a value of this setting breaks when the schema refuses it. */
+function ruleOf(path: string): string | undefined {
+  if ((secretPaths as readonly string[]).includes(path)) return 'CA-002'
+  return path.startsWith('cors.allowedOrigins.') ? 'CA-106' : undefined
 }
 
 function readSecrets(
@@ -331,7 +259,7 @@ function readSecrets(
     }
     const problem = secretProblem(path, resolved.text)
     if (problem === undefined) texts.set(path, resolved.text)
-    else problems.push({ ...at, says: `${reference} ${problem.says}`, fix: problem.fix })
+    else problems.push({ ...at, says: `${reference} ${problem.says}`, fix: problem.fix, rule: 'CA-003' })
   }
   const env: Record<string, string> = Object.create(null)
   for (const [name, { value }] of environment) env[name] = value
@@ -343,11 +271,13 @@ function readSecrets(
       path: 'secrets.apiKeyPepper',
       says: 'is the root key too; one secret serves one purpose',
       fix: makeSecrets,
+      rule: 'CA-005',
     })
   }
   const jwt = environment.get('JWT_SECRET')
   if (jwt !== undefined && isPlaceholder(jwt.value)) {
-    problems.push({ where: jwt.origin, path: '', says: 'is a placeholder or a published sample', fix: 'Remove it' })
+    const says = 'is a placeholder or a published sample'
+    problems.push({ where: jwt.origin, path: '', says, fix: 'Remove it', rule: 'CA-003' })
   }
   return secrets
 }
@@ -370,14 +300,6 @@ function originsOf(draft: Draft): ReadonlyMap<string, string> {
 /** Whether one path is the other, or lies within it. */
 function overlap(left: string, right: string): boolean {
   return left === right || left.startsWith(`${right}.`) || right.startsWith(`${left}.`)
-}
-
-function dotted(path: readonly PropertyKey[]): string {
-  return path.map(String).join('.')
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function deepFreeze<T>(value: T): T {

@@ -10,6 +10,8 @@ export interface Problem {
   readonly path: string
   readonly says: string
   readonly fix?: string
+  /** The rule of the configuration audit that it breaks, where that is more than "it must be accepted". */
+  readonly rule?: string
 }
 
 /** The configuration cannot be used. Holds every problem that was found, not only the first. */

@@ -14,6 +14,8 @@ export interface Rule {
   /** The promise, as a sentence. */
   readonly promise: string
   readonly source: string
+  /** Its number in the configuration audit, which tells more about it. */
+  readonly id: string
   /** Whether a finding stops the start or is only said. */
   readonly severity: 'error' | 'warning'
   check(config: Config): readonly Finding[]
@@ -57,6 +59,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'Beyond loopback it is served only with TLS, or behind a named TLS-terminating proxy.',
     source: 'TR-01',
+    id: 'CA-101',
     severity: 'error',
     check: ({ server, tls }) =>
       when(!isLoopback(server.host) && server.trustedProxies.length === 0 && tls.keyPath === undefined, {
@@ -68,6 +71,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'A certificate comes with its key.',
     source: 'TR-02',
+    id: 'CA-201',
     severity: 'error',
     check: ({ tls }) =>
       when((tls.certificatePath === undefined) !== (tls.keyPath === undefined), {
@@ -80,6 +84,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'On loopback the Host check cannot be skipped.',
     source: 'OH-04',
+    id: 'CA-102',
     severity: 'error',
     check: ({ server }) =>
       when(server.dangerouslySkipHostCheck && isLoopback(server.host), {
@@ -91,6 +96,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'On loopback the Origin check cannot be skipped.',
     source: 'OH-04',
+    id: 'CA-103',
     severity: 'error',
     check: ({ server, cors }) =>
       when(cors.dangerouslySkipOriginCheck && isLoopback(server.host), {
@@ -102,6 +108,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'A skipped Host check is said at every start.',
     source: 'OH-04',
+    id: 'CA-104',
     severity: 'warning',
     check: ({ server }) =>
       when(server.dangerouslySkipHostCheck && !isLoopback(server.host), {
@@ -113,6 +120,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'A skipped Origin check is said at every start.',
     source: 'OH-04',
+    id: 'CA-105',
     severity: 'warning',
     check: ({ server, cors }) =>
       when(cors.dangerouslySkipOriginCheck && !isLoopback(server.host), {
@@ -124,6 +132,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'The endpoint, the health path and /ready are three different paths.',
     source: 'TR-09',
+    id: 'CA-112',
     severity: 'error',
     check: ({ server, health }) => [
       ...when(server.endpoint === health.path, {
@@ -146,6 +155,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'A key that names no lifetime lives no longer than any key may.',
     source: 'AK-04',
+    id: 'CA-303',
     severity: 'error',
     check: ({ authentication }) =>
       when(authentication.keyLifetimeDays > authentication.keyLifetimeDaysMax, {
@@ -157,6 +167,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'A role names scopes that exist.',
     source: 'AU-01',
+    id: 'CA-304',
     severity: 'error',
     check: ({ roles, scopes }) => {
       const known = new Set([...builtInScopes, ...scopes])
@@ -176,6 +187,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'The role of the first key exists.',
     source: 'A3',
+    id: 'CA-305',
     severity: 'error',
     check: ({ roles }) =>
       when(!Object.hasOwn(roles, 'operator'), {
@@ -187,6 +199,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'Session ids and event ids travel in headers of their own.',
     source: 'TR-06',
+    id: 'CA-113',
     severity: 'error',
     check: ({ session, resumability }) => [
       ...(
@@ -211,6 +224,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'Keys do not travel in clear without a word.',
     source: 'TR-01',
+    id: 'CA-108',
     severity: 'warning',
     check: ({ server }) => {
       const host = /^http:\/\/(\[[^\]]+\]|[^:/]+)/.exec(server.publicUrl ?? '')?.[1]
@@ -224,6 +238,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'An empty list denies, and says so.',
     source: 'SC-06',
+    id: 'CA-110',
     severity: 'warning',
     check: ({ server }) =>
       when(server.allowedHosts?.length === 0 && !server.dangerouslySkipHostCheck, {
@@ -235,6 +250,7 @@ export const rules: readonly Rule[] = [
   {
     promise: 'A server without a limit says so.',
     source: 'RL-01',
+    id: 'CA-401',
     severity: 'warning',
     check: ({ rateLimit }) =>
       when(!rateLimit.enabled, {

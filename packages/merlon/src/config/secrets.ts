@@ -12,7 +12,9 @@ export const secretPaths = ['secrets.rootKey', 'secrets.apiKeyPepper', 'store.da
 export type SecretPath = (typeof secretPaths)[number]
 
 /** What a reference leads to, or a sentence that says why it leads nowhere and does not quote it. */
-export type Resolved = { readonly text: string } | { readonly says: string; readonly fix: string }
+export type Resolved =
+  | { readonly text: string }
+  | { readonly says: string; readonly fix: string; readonly rule: string }
 
 /**
  * The secrets that the configuration refers to, read once at the start. Printed, inspected or turned to JSON it shows
@@ -85,16 +87,17 @@ export function resolveSecret(
   if (reference.startsWith('env:')) {
     const text = environment.get(rest)?.value
     if (text === undefined) {
-      return { says: `${reference} is not set`, fix: 'Set it in .env or in the environment, or leave the setting out' }
+      const fix = 'Set it in .env or in the environment, or leave the setting out'
+      return { says: `${reference} is not set`, fix, rule: 'CA-004' }
     }
     return { text }
   }
   const found = files.read(resolve(project, rest))
-  if (found === undefined) return { says: `${reference} does not exist`, fix: 'Check the path' }
+  if (found === undefined) return { says: `${reference} does not exist`, fix: 'Check the path', rule: 'CA-004' }
   if ('problem' in found)
-    return { says: `${reference} ${found.problem}`, fix: 'Name a text file that holds the secret' }
+    return { says: `${reference} ${found.problem}`, fix: 'Name a text file that holds the secret', rule: 'CA-004' }
   if (openToOthers(found.mode)) {
-    return { says: `${reference} can be read or changed by other users`, fix: 'Run chmod 600 on it' }
+    return { says: `${reference} can be read or changed by other users`, fix: 'Run chmod 600 on it', rule: 'CA-006' }
   }
   return { text: found.text.replace(/\r?\n$/, '') }
 }
