@@ -28,7 +28,15 @@ const identityPorts = [
 const table: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli'],
   // Local commands: they check a project, or start it.
-  cli: ['app.ts', 'config', 'catalog/load.ts', 'catalog/catalog-error.ts', 'identity', 'sealing/key-material.ts'],
+  cli: [
+    'app.ts',
+    'config',
+    'catalog/load.ts',
+    'catalog/catalog-error.ts',
+    'identity',
+    'sealing/key-material.ts',
+    'admin',
+  ],
   // What a project imports.
   'index.ts': ['app.ts', 'catalog', 'identity/authenticator.ts', 'audit:types'],
 
@@ -48,6 +56,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'wire',
     ...slices,
   ],
+  // The table of operations, and its client. How they are reached over HTTP is for control-routes.ts.
+  admin: ['wire/json.ts', ...slices],
   'credentials.ts': ['guard:types', 'identity'],
   'every.ts': [],
   'routes.ts': ['config:types', 'transport', 'guard', 'dispatch'],
