@@ -11,7 +11,7 @@ import { describe, expect, test } from 'vitest'
 const ground = ['call.ts', 'errors.ts', 'canonical-base64.ts', 'private-file.ts']
 
 /** One idea each: rules and a port. A slice knows no other; what a scope is and who may do what is shared ground. */
-const slices = ['identity', 'session', 'history', 'limit', 'policy', 'audit', 'sealing']
+const slices = ['identity', 'session', 'history', 'limit', 'policy', 'audit', 'sealing', 'watch']
 const shared = ['policy/scopes.ts', 'policy/decide.ts']
 /** Who may call is several ports, one for each noun. */
 const identityPorts = [
