@@ -47,7 +47,7 @@ export interface Refused {
   readonly ok: false
   /** Of the limits that had too little, the one to wait for longest. */
   readonly limit: Limit
-  /** After so long, and not before, all would be there, if nobody else takes. Where `cost` is more than the bucket ever holds: until it is full. */
+  /** After so long, and not before, all would be there, if nobody else takes. Where `cost` is more than the bucket ever holds: how long it takes to fill. */
   readonly retryAfterMs: number
 }
 
@@ -115,4 +115,30 @@ function greatestDivisor(left: number, right: number): number {
 /** A take from the bucket of this limit that these parts name. No part holds a line break. */
 export function takeOf(limit: Limit, parts: readonly string[], cost = 1): Take {
   return Object.freeze({ limit, bucket: [limit.name, ...parts].join('\n'), cost })
+}
+
+/* The arithmetic that every adapter shares. `debt` is how many ticks a bucket lacks to be full. */
+
+/** How long until a bucket with this debt gives `cost` calls: 0 where it does now. */
+export function waitMs(limit: Limit, debt: number, cost: number): number {
+  const { ticksMax, ticksPerMs } = limit
+  const over = debt + cost * limit.ticksPerCall - ticksMax
+  if (over <= 0) return 0
+  return cost > limit.burst ? fillMs(limit) : Math.ceil(over / ticksPerMs)
+}
+
+/** Whole calls that a bucket with this debt still gives. */
+export function callsLeft(limit: Limit, debt: number): number {
+  return Math.floor((limit.ticksMax - debt) / limit.ticksPerCall)
+}
+
+/** When a bucket with this debt, of which so many calls are left, gives one more. */
+export function refillMs(limit: Limit, debt: number, left: number): number {
+  const missing = (left + 1) * limit.ticksPerCall - (limit.ticksMax - debt)
+  return Math.ceil(Math.min(missing, debt) / limit.ticksPerMs)
+}
+
+/** How long an empty bucket takes to fill. A clock that was set back by more starts the bucket's time anew. */
+export function fillMs(limit: Limit): number {
+  return Math.ceil(limit.ticksMax / limit.ticksPerMs)
 }
