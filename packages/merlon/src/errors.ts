@@ -181,6 +181,15 @@ export const errors = {
     says: 'Invalid API key',
     fix: 'Ask the operator for a new key.',
   },
+  'login.refused': {
+    http: 401,
+    rpc: 40103,
+    code: 'LOGIN_REFUSED',
+    blame: 'caller',
+    retry: false,
+    says: 'The name or the password is not right.',
+    fix: 'Try again, or ask an administrator for a new password.',
+  },
   'credential.doubled': {
     http: 400,
     rpc: 40001,

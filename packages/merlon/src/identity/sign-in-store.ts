@@ -9,7 +9,9 @@ export interface SignInStore {
   createSignIn(signIn: NewSignIn, now: Instant): Promise<'created' | 'user-unknown'>
   /** What a token rests on. Without a tenant: it comes from the record. */
   findSignIn(id: string): Promise<SignInRecord | undefined>
-  /** Ended ones included, until they are forgotten a day after their end. */
+  /** Whether the user has signed in from there and the sign-in is not yet forgotten. */
+  hasSignedIn(user: string, address: string, now: Instant): Promise<boolean>
+  /** Ended ones included, until they are forgotten. */
   listSignIns(query: SignInQuery): Promise<readonly SignIn[]>
   /** The same revoke twice is one revoke: the first moment stays. */
   revokeSignIn(tenant: TenantReach, id: string, now: Instant): Promise<SignIn | undefined>
@@ -45,7 +47,8 @@ export interface SignInQuery extends PageQuery {
   readonly user?: string
 }
 
-/** How many sign-ins of one user may be open. */
+/** How many sign-ins of one user may be open; the oldest beyond them ends. */
 export const signInsMax = 100
-/** How long one that has ended is still listed. */
-export const signInKeptMs = 86_400_000
+/** How many of one user are remembered, ended ones included, and for how long after they were opened. */
+export const signInsKeptMax = 200
+export const signInKeptMs = 30 * 86_400_000

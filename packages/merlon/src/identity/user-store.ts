@@ -91,8 +91,11 @@ export interface NewPassword {
   readonly keep?: string | undefined
 }
 
-/** An e-mail in its canonical form, or a tenant and a name within it. */
-export type Login = { readonly email: string } | { readonly tenant: string; readonly name: string }
+/** An e-mail in its canonical form, a tenant and a name within it, or the id of a user who has signed in already. */
+export type Login =
+  | { readonly email: string }
+  | { readonly tenant: string; readonly name: string }
+  | { readonly id: string }
 
 export interface LoginRecord {
   readonly user: User
