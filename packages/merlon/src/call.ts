@@ -87,6 +87,8 @@ export interface Reply {
   prime(id: string, retryMs: number): void
   /** Ends with this message: as the last event of the stream, or as the JSON body with this status. */
   answer(message: string, status: number, id?: string): void
+  /** Ends with a document of another media type. */
+  document(text: string, type: string, status: number): void
   /** Ends without a message: with this status (202) where nothing was streamed. */
   finish(status?: number): void
   /** The answer takes its time: the connection is kept although nothing passes over it. */

@@ -36,6 +36,12 @@ export class FakeReply implements Reply {
     this.leave()
   }
 
+  document(text: string, type: string, status: number): void {
+    if (this.gone) return
+    this.note(`document ${status} ${type} ${text}`, undefined)
+    this.leave()
+  }
+
   finish(status?: number): void {
     if (this.gone) return
     this.note(`finish ${status ?? ''}`.trimEnd(), undefined)

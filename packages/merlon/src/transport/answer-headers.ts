@@ -1,6 +1,7 @@
 /** Headers of every answer (OWASP ASVS 5.0 V3.4, V14.3.2), as the flat list that `writeHead` takes. */
 export interface AnswerHeaders {
   readonly json: readonly string[]
+  readonly problem: readonly string[]
   readonly stream: readonly string[]
   readonly none: readonly string[]
   /** What a page of an allowed origin may read beside. */
@@ -9,20 +10,26 @@ export interface AnswerHeaders {
 
 const protocolExposed = ['Mcp-Session-Id', 'WWW-Authenticate', 'Retry-After', 'RateLimit', 'RateLimit-Policy']
 
-export function answerHeaders(options: { readonly tls: boolean; readonly exposed: readonly string[] }): AnswerHeaders {
+export function answerHeaders(options: {
+  readonly tls: boolean
+  readonly exposed: readonly string[]
+  /** The hash of a style sheet that a page of ours holds. */
+  readonly style?: string
+}): AnswerHeaders {
   const all = [
     'X-Content-Type-Options',
     'nosniff',
     'Cache-Control',
     'no-store',
     'Content-Security-Policy',
-    "default-src 'none'; frame-ancestors 'none'",
+    `default-src 'none'; frame-ancestors 'none'${options.style === undefined ? '' : `; style-src '${options.style}'; base-uri 'none'; form-action 'none'`}`,
     'Vary',
     'Origin',
   ]
   if (options.tls) all.push('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
   return {
     json: [...all, 'Content-Type', 'application/json; charset=utf-8'],
+    problem: [...all, 'Content-Type', 'application/problem+json; charset=utf-8'],
     stream: [...all, 'Content-Type', 'text/event-stream; charset=utf-8', 'X-Accel-Buffering', 'no'],
     none: all,
     exposed: [...new Set([...protocolExposed, ...options.exposed])].join(', '),

@@ -66,6 +66,15 @@ export class HttpReply implements Reply {
     }
   }
 
+  document(text: string, type: string, status: number): void {
+    if (this.gone) return
+    this.end()
+    const head = this.head(this.headers.none)
+    head.push('Content-Type', type, 'Content-Length', String(Buffer.byteLength(text)))
+    this.response.writeHead(status, head)
+    this.response.end(text)
+  }
+
   finish(status = 202): void {
     if (this.gone) return
     this.end()

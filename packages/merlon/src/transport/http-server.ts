@@ -10,7 +10,7 @@ import { HttpCall, type Slots } from './http-call.ts'
 import { HttpReply } from './http-reply.ts'
 import type { OpenStreams } from './open-streams.ts'
 import { refuse } from './refuse.ts'
-import type { Routes } from './routes.ts'
+import type { RouteTable } from './routes.ts'
 import { type TlsMaterial, tlsOptions } from './tls.ts'
 
 export interface HttpBounds {
@@ -21,7 +21,7 @@ export interface HttpBounds {
 
 export interface HttpOptions {
   readonly gate: Gate
-  readonly routes: Routes
+  readonly routes: RouteTable
   readonly headers: AnswerHeaders
   readonly streams: OpenStreams
   readonly bounds: HttpBounds
@@ -31,6 +31,11 @@ export interface HttpOptions {
   readonly challenge: () => string
   /** The guards of a path or method that is not served: it is refused like any other before it is looked for. */
   readonly edge: (call: Arrival) => unknown
+  /** The body of a refusal where it is a problem document (RFC 9457). Default: nowhere. `path` is unknown where nothing could be read. */
+  readonly problem?: (
+    fault: Fault,
+    call: { readonly path?: string; readonly requestId: string | undefined },
+  ) => string | undefined
   /** Records a refusal: called exactly once for each. */
   readonly onRefused: (call: HttpCall, fault: Fault) => void
 }
@@ -128,11 +133,12 @@ export function createHttpServer(options: HttpOptions): Server | TlsServer {
       { reason: error.code ?? 'http' },
     )
     const { http, code, says } = fault.spec
+    const requestId = gate.nextRequestId()
     gate.audit.append({
       type: 'edge',
       success: false,
       level: 'warn',
-      requestId: gate.nextRequestId(),
+      requestId,
       ip: gate.proxies.clientAddress(socket.remoteAddress ?? '', undefined),
       code,
       reason: fault.detail.reason,
@@ -141,8 +147,11 @@ export function createHttpServer(options: HttpOptions): Server | TlsServer {
       socket.destroy()
       return
     }
-    const body = JSON.stringify({ error: says, code })
-    const lines = options.headers.json.flatMap((_, at, all) => (at % 2 === 0 ? [`${all[at]}: ${all[at + 1]}`] : []))
+    const problem = options.problem?.(fault, { requestId })
+    const body = problem ?? JSON.stringify({ error: says, code })
+    const lines = (problem === undefined ? options.headers.json : options.headers.problem).flatMap((_, at, all) =>
+      at % 2 === 0 ? [`${all[at]}: ${all[at + 1]}`] : [],
+    )
     socket.end(
       [
         `HTTP/1.1 ${http} Refused`,

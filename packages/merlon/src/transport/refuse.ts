@@ -5,8 +5,9 @@ import { encodeError, encodeResult } from '../wire/json-rpc.ts'
 import { retryAfter } from '../wire/retry-after.ts'
 import type { Envelope } from '../wire/revision.ts'
 import { encodeToolFailure } from '../wire/tool-failure.ts'
-import { type AnswerHeaders, corsHeaders } from './answer-headers.ts'
+import { corsHeaders } from './answer-headers.ts'
 import type { HttpCall } from './http-call.ts'
+import type { HttpOptions } from './http-server.ts'
 
 /** A body so small that the connection is worth keeping after a refusal that did not read it. */
 const drainBytesMax = 65_536
@@ -19,7 +20,7 @@ export function refuse(
   response: ServerResponse,
   call: HttpCall,
   fault: Fault,
-  options: { readonly headers: AnswerHeaders; readonly challenge: () => string },
+  options: Pick<HttpOptions, 'headers' | 'challenge' | 'problem'>,
 ): void {
   call.answered()
   if (response.headersSent || response.destroyed) {
@@ -29,14 +30,16 @@ export function refuse(
   const message = call.message as Message | undefined
   const envelope = call.envelope as Envelope | undefined
   const status = envelope === undefined ? fault.spec.http : envelope.revision.status(fault)
-  const body = refusalBody(fault, message, envelope, call.requestId)
+  const problem = options.problem?.(fault, call)
+  const body = problem ?? refusalBody(fault, message, envelope, call.requestId)
   const head = [
-    ...options.headers.json,
+    ...(problem === undefined ? options.headers.json : options.headers.problem),
     'Content-Length',
     String(Buffer.byteLength(body)),
     ...corsHeaders(call.origin, options.headers),
   ]
-  if (status >= 500 && call.requestId !== undefined) head.push('X-Request-Id', call.requestId)
+  if ((status >= 500 || problem !== undefined) && call.requestId !== undefined)
+    head.push('X-Request-Id', call.requestId)
   if (status === 401) head.push('WWW-Authenticate', `${options.challenge()}, scope="read write"`)
   if (fault.code === 'scope.missing') {
     const scope = fault.detail.scope === undefined ? '' : `, scope="${fault.detail.scope}"`

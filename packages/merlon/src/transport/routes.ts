@@ -9,7 +9,10 @@ export interface Verb {
   readonly serve: (call: Arrival, reply: () => Reply) => Awaitable<void>
 }
 
-export type Routes = ReadonlyMap<string, ReadonlyMap<string, Verb>>
+export type Verbs = ReadonlyMap<string, Verb>
+export type Routes = ReadonlyMap<string, Verbs>
+/** What is served at a path; nothing is served where it answers `undefined`. */
+export type RouteTable = Pick<Routes, 'get'>
 
 /** Ties a chain of guards to what it guards. The compiler holds that the handler uses only what the chain proves. */
 export function verb<Proved>(
