@@ -1,0 +1,162 @@
+import { closeSync, openSync } from 'node:fs'
+import { type IncomingHttpHeaders, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { basename, dirname } from 'node:path'
+import { type Control, type ControlAnswer, type ControlInput, ControlRefusal, type Problem } from './control.ts'
+import { operationsByName } from './operations.ts'
+
+/** Where a control plane is: the socket in a data folder, or an address with the credential that it asks for. */
+export type ControlPlace = { readonly socket: string } | { readonly url: URL; readonly credential: string | undefined }
+
+/** There was no answer, or none of a control plane. */
+export class ControlUnreachable extends Error {
+  /**
+   * `absent`: nobody listens there, and nothing was asked. `lost`: it was asked and did not answer, so what was asked may
+   * have been done. `foreign`: something answered that is no control plane.
+   */
+  readonly how: 'absent' | 'lost' | 'foreign'
+
+  constructor(how: 'absent' | 'lost' | 'foreign', cause?: unknown) {
+    super(`the control plane is ${how}`, { cause })
+    this.name = 'ControlUnreachable'
+    this.how = how
+  }
+}
+
+const silenceMsMax = 60_000
+const answerBytesMax = 64 * 1024 * 1024
+/** What fits in the address of a socket, its closing zero left out (unix(7)). */
+const socketPathMax = 107
+
+/** The control plane behind a socket or an address. It follows no redirect: the credential goes where it was told to go. */
+export function httpControl(place: ControlPlace): Control {
+  return {
+    async call(name, input = {}) {
+      const operation = operationsByName.get(name)
+      if (operation === undefined) throw new Error(`there is no operation ${name}`)
+      const answer = await exchange(place, {
+        method: operation.method,
+        target: targetOf(operation.path, input),
+        headers: {
+          ...(input.version === undefined ? {} : { 'If-Match': `"${input.version}"` }),
+          ...(input.attempt === undefined ? {} : { 'Idempotency-Key': input.attempt }),
+        },
+        body: input.body === undefined ? undefined : JSON.stringify(input.body),
+      })
+      return read(answer, operation.status)
+    },
+    async close() {},
+  }
+}
+
+function targetOf(path: string, { params = {}, query = {} }: ControlInput): string {
+  const filled = path.replace(/\{(\w+)\}/g, (_, part: string) => encodeURIComponent(params[part] ?? ''))
+  const search = new URLSearchParams(
+    Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
+  ).toString()
+  return search === '' ? filled : `${filled}?${search}`
+}
+
+interface Request {
+  readonly method: string
+  readonly target: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+}
+
+async function exchange(place: ControlPlace, { method, target, headers, body }: Request): Promise<Answer> {
+  const given = {
+    ...headers,
+    Accept: 'application/json, application/problem+json, */*',
+    ...(body === undefined
+      ? {}
+      : { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(body)) }),
+  }
+  if ('socket' in place) {
+    const socket = reachable(place.socket)
+    try {
+      const options = { socketPath: socket.path, method, path: target, headers: { Host: 'localhost', ...given } }
+      return await send(requestHttp({ ...options, agent: false, timeout: silenceMsMax }), body)
+    } finally {
+      socket.release()
+    }
+  }
+  const { url, credential } = place
+  const request = url.protocol === 'https:' ? requestHttps : requestHttp
+  return send(
+    request(new URL(target, url), {
+      method,
+      headers: credential === undefined ? given : { ...given, Authorization: `Bearer ${credential}` },
+      agent: false,
+      timeout: silenceMsMax,
+    }),
+    body,
+  )
+}
+
+/** A path that is too long for the address of a socket is shortened by way of its open folder, where the system can. */
+function reachable(path: string): { readonly path: string; release(): void } {
+  if (Buffer.byteLength(path) <= socketPathMax || process.platform !== 'linux') return { path, release() {} }
+  const folder = openSync(dirname(path), 'r')
+  return { path: `/proc/self/fd/${folder}/${basename(path)}`, release: () => closeSync(folder) }
+}
+
+function send(request: ReturnType<typeof requestHttp>, body: string | undefined): Promise<Answer> {
+  return new Promise((answered, failed) => {
+    let connected = false
+    request.on('socket', (socket) => {
+      const secure = 'encrypted' in socket
+      socket.once(secure ? 'secureConnect' : 'connect', () => {
+        connected = true
+      })
+    })
+    request.on('timeout', () => request.destroy(new Error('it did not answer in time')))
+    request.on('error', (cause) => failed(new ControlUnreachable(connected ? 'lost' : 'absent', cause)))
+    request.on('response', (response) => {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes > answerBytesMax) request.destroy(new Error('the answer is too large'))
+        else chunks.push(chunk)
+      })
+      response.on('error', (cause) => failed(new ControlUnreachable('lost', cause)))
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8')
+        answered({ status: response.statusCode ?? 0, headers: response.headers, text })
+      })
+    })
+    request.end(body)
+  })
+}
+
+function read({ status, headers, text }: Answer, expected: number): ControlAnswer {
+  const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim()
+  if (type === 'application/problem+json') {
+    const problem = parse(text)
+    if (isProblem(problem)) throw new ControlRefusal(problem)
+  }
+  if (status !== expected) throw new ControlUnreachable('foreign')
+  if (status === 204) return { status, body: undefined }
+  return { status, body: type === 'application/json' ? parse(text) : text }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new ControlUnreachable('foreign', cause)
+  }
+}
+
+function isProblem(value: unknown): value is Problem {
+  if (typeof value !== 'object' || value === null) return false
+  const { title, code, status } = value as Partial<Record<string, unknown>>
+  return typeof title === 'string' && typeof code === 'string' && typeof status === 'number'
+}
