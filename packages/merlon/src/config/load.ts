@@ -283,14 +283,9 @@ function readSecrets(
 }
 
 function referenceAt(config: Config, path: SecretPath): string | undefined {
-  switch (path) {
-    case 'secrets.rootKey':
-      return config.secrets.rootKey
-    case 'secrets.apiKeyPepper':
-      return config.secrets.apiKeyPepper
-    case 'store.databaseUrl':
-      return config.store.databaseUrl
-  }
+  return path.split('.').reduce<unknown>((node, key) => (isObject(node) ? node[key] : undefined), config) as
+    | string
+    | undefined
 }
 
 function originsOf(draft: Draft): ReadonlyMap<string, string> {

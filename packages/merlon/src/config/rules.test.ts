@@ -81,6 +81,16 @@ const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] =
     { server: { allowedHosts: [] } },
     { server: { allowedHosts: ['mcp.example'] } },
   ],
+  [
+    'A key for notices signs some.',
+    { alerts: { webhook: { secret: 'env:K' } } },
+    { alerts: { webhook: { secret: 'env:K', url: 'env:U' } } },
+  ],
+  [
+    'A receiver can tell a notice of ours from another.',
+    { alerts: { webhook: { url: 'env:U' } } },
+    { alerts: { webhook: { url: 'env:U', secret: 'env:K' } } },
+  ],
   ['A server without a limit says so.', { rateLimit: { enabled: false } }, { rateLimit: { callsMax: 100_000 } }],
 ]
 

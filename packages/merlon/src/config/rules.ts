@@ -259,4 +259,28 @@ export const rules: readonly Rule[] = [
         fix: 'Raise rateLimit.callsMax instead',
       }),
   },
+  {
+    promise: 'A key for notices signs some.',
+    source: 'A20',
+    id: 'CA-411',
+    severity: 'error',
+    check: ({ alerts: { webhook } }) =>
+      when(webhook.secret !== undefined && webhook.url === undefined, {
+        paths: ['alerts.webhook.secret', 'alerts.webhook.url'],
+        says: 'signs nothing without alerts.webhook.url',
+        fix: 'Set the address, or leave the secret out',
+      }),
+  },
+  {
+    promise: 'A receiver can tell a notice of ours from another.',
+    source: 'A20',
+    id: 'CA-412',
+    severity: 'warning',
+    check: ({ alerts: { webhook } }) =>
+      when(webhook.url !== undefined && webhook.secret === undefined, {
+        paths: ['alerts.webhook.url', 'alerts.webhook.secret'],
+        says: 'notices are not signed',
+        fix: 'Set alerts.webhook.secret',
+      }),
+  },
 ]

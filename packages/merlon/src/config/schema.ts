@@ -1,9 +1,11 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
+import { alerts } from './sections/alerts.ts'
 import { audit } from './sections/audit.ts'
 import { authentication } from './sections/authentication.ts'
 import { limits } from './sections/limits.ts'
 import { log } from './sections/log.ts'
+import { metrics } from './sections/metrics.ts'
 import { rateLimit } from './sections/rate-limit.ts'
 import { addressRange, headerName, host, ms, origin, path, portInRange, scope, secretReference } from './values.ts'
 
@@ -181,6 +183,10 @@ export const configSchema = z.strictObject({
     .prefault({}),
 
   log,
+
+  metrics,
+
+  alerts,
 })
 
 /** Settings in force: complete, checked, frozen. */

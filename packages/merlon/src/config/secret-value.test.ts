@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { databaseUrlProblem, looksLikeSecret } from './secret-value.ts'
+import { databaseUrlProblem, looksLikeSecret, webhookUrlProblem } from './secret-value.ts'
 
 test.each([
   ['postgres://merlon:x9Lq@db.example/merlon', undefined],
@@ -10,6 +10,21 @@ test.each([
   ['postgres://merlon:<password>@db.example/merlon', 'holds a placeholder for the password'],
 ])('the database address %j', (text, problem) => {
   expect(databaseUrlProblem(text)).toBe(problem)
+})
+
+test.each([
+  ['https://alerts.example/merlon?token=x', undefined],
+  ['http://127.0.0.1:9093/hook', undefined],
+  ['http://[::1]:9093/hook', undefined],
+  ['http://localhost/hook', undefined],
+  ['http://alerts.example/hook', 'is not an https address'],
+  ['http://127.0.0.1.evil.example/hook', 'is not an https address'],
+  ['ftp://alerts.example/hook', 'is not an https address'],
+  ['https://merlon:x9Lq@alerts.example/hook', 'holds a user or a password, which is not sent'],
+  ['https://alerts.example/hook#x', 'holds a fragment, which is not sent'],
+  ['alerts.example', 'is not a URL'],
+])('the address of the webhook %j', (text, problem) => {
+  expect(webhookUrlProblem(text)).toBe(problem)
 })
 
 test.each([

@@ -13,6 +13,18 @@ export function databaseUrlProblem(text: string): string | undefined {
   return undefined
 }
 
+/** What is wrong with the address that alerts are posted to, or nothing. In clear it goes to this machine alone. */
+export function webhookUrlProblem(text: string): string | undefined {
+  const url = URL.parse(text)
+  if (url === null) return 'is not a URL'
+  const { protocol, hostname, username, password, hash } = url
+  if (protocol !== 'https:' && !(protocol === 'http:' && loopbackNames.has(hostname))) return 'is not an https address'
+  if (username !== '' || password !== '') return 'holds a user or a password, which is not sent'
+  return hash === '' ? undefined : 'holds a fragment, which is not sent'
+}
+
+const loopbackNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
+
 /** Text that is a secret itself: a key of ours, a private key, or an address with a password in it. */
 export function looksLikeSecret(text: string): boolean {
   return (

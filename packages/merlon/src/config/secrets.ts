@@ -5,10 +5,16 @@ import { openToOthers } from '../private-file.ts'
 import { parseKeyMaterial } from '../sealing/key-material.ts'
 import type { Environment } from './environment.ts'
 import type { ConfigFiles } from './files.ts'
-import { databaseUrlProblem, makeSecrets } from './secret-value.ts'
+import { databaseUrlProblem, makeSecrets, webhookUrlProblem } from './secret-value.ts'
 
 /** The settings whose value is a reference to a secret. */
-export const secretPaths = ['secrets.rootKey', 'secrets.apiKeyPepper', 'store.databaseUrl'] as const
+export const secretPaths = [
+  'secrets.rootKey',
+  'secrets.apiKeyPepper',
+  'store.databaseUrl',
+  'alerts.webhook.url',
+  'alerts.webhook.secret',
+] as const
 export type SecretPath = (typeof secretPaths)[number]
 
 /** What a reference leads to, or a sentence that says why it leads nowhere and does not quote it. */
@@ -49,6 +55,17 @@ export class Secrets {
   /** The address of the PostgreSQL database, password included. Absent: the embedded database. */
   get databaseUrl(): string | undefined {
     return this.#texts.get('store.databaseUrl')
+  }
+
+  /** Where alerts are posted. */
+  get webhookUrl(): URL | undefined {
+    const text = this.#texts.get('alerts.webhook.url')
+    return text === undefined ? undefined : new URL(text)
+  }
+
+  /** Signs the notices of alerts. */
+  get webhookKey(): KeyObject | undefined {
+    return this.#key('alerts.webhook.secret')
   }
 
   /** The environment of the process with `.env` beneath it: what `env:NAME` is looked up in. No prototype. */
@@ -107,6 +124,10 @@ export function secretProblem(path: SecretPath, text: string): { says: string; f
   if (path === 'store.databaseUrl') {
     const says = databaseUrlProblem(text)
     return says === undefined ? undefined : { says, fix: 'Give an address such as postgres://merlon@db.example/merlon' }
+  }
+  if (path === 'alerts.webhook.url') {
+    const says = webhookUrlProblem(text)
+    return says === undefined ? undefined : { says, fix: 'Give an address such as https://alerts.example/merlon' }
   }
   const material = parseKeyMaterial(text)
   return 'says' in material ? { says: material.says, fix: makeSecrets } : undefined

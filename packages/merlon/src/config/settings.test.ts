@@ -23,6 +23,8 @@ test('the references to secrets are known as such', () => {
     'store.databaseUrl',
     'secrets.rootKey',
     'secrets.apiKeyPepper',
+    'alerts.webhook.url',
+    'alerts.webhook.secret',
   ])
   expect(settingAt(['server', 'trustedProxies', 0])?.path).toBe('server.trustedProxies')
   expect(settingAt(['nowhere'])).toBeUndefined()
