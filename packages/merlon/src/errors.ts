@@ -199,6 +199,15 @@ export const errors = {
     says: 'More than one credential was sent.',
     fix: 'Send one credential, in one header.',
   },
+  'tenant.missing': {
+    http: 403,
+    rpc: 40305,
+    code: 'TENANT_MISSING',
+    blame: 'caller',
+    retry: false,
+    says: 'The token does not say which tenant it is for.',
+    fix: 'Ask the issuer for the claim that identity.issuers names.',
+  },
   'scope.missing': {
     http: 403,
     rpc: 40301,

@@ -1,0 +1,149 @@
+import type { Awaitable, Instant, Principal, ScopeSet } from '../call.ts'
+import { Fault } from '../errors.ts'
+import { meet, noScopes, scopePattern, scopeSet } from '../policy/scopes.ts'
+import type { VerificationKey } from './token-algorithms.ts'
+import type { HeldClaims } from './token-claims.ts'
+import type { JsonObject } from './token-format.ts'
+import type { Door, Verdict } from './verdict.ts'
+
+/** What the subject of a token is worth at this moment: asked on every call, also of a token that was verified before. */
+export type Standing = (now: Instant) => Awaitable<Verdict>
+
+/** Whose tokens are taken, and what is asked of them. Our own and those of others are checked by one path. */
+export interface TrustedIssuer {
+  readonly issuer: string
+  readonly algorithms: ReadonlySet<string>
+  /** Values of `typ`, in lower case. */
+  readonly types: ReadonlySet<string>
+  /** Whether a token without `typ` is taken. */
+  readonly untyped: boolean
+  /** What `aud` must name for this door; `undefined`: tokens of this issuer do not open it. */
+  audience(door: Door): string | undefined
+  readonly skewMs: number
+  readonly lifetimeMsMax: number
+  readonly required: ReadonlyMap<string, string>
+  /** Whether tokens must be bound to a key (RFC 9449). */
+  readonly bound: boolean
+  find(kid: string | undefined, algorithm: string): Awaitable<VerificationKey | undefined>
+  /** Throws `Fault('tenant.missing')` where the token is good and says nothing of where its subject belongs. */
+  place(claims: JsonObject, held: HeldClaims): Standing
+}
+
+/** A claim at the top of a token, or the way to one within. */
+export type ClaimPath = string | readonly string[]
+
+/** How the claims of an issuer are read. */
+export interface Mapping {
+  /** One tenant for all, or the claim that tells it, perhaps through a table. */
+  readonly tenant:
+    | { readonly value: string }
+    | { readonly claim: ClaimPath; readonly values?: ReadonlyMap<string, string> }
+  /** One role for all, or a claim and the roles that its values stand for; the first that fits. */
+  readonly role:
+    | { readonly value: string }
+    | { readonly claim: ClaimPath; readonly values: ReadonlyMap<string, string> }
+  /** The claim with scopes, as text with spaces or as a list, perhaps with the scopes that its values stand for. */
+  readonly scopes: { readonly claim: ClaimPath; readonly values?: ReadonlyMap<string, readonly string[]> }
+  /** What tokens of this issuer may carry at most. `undefined`: what the role grants. */
+  readonly ceiling: ScopeSet | undefined
+}
+
+/** What a tenant is limited to, or `undefined` for one that is not there or is suspended. */
+export interface TenantStanding {
+  tenantAt(tenant: string, now: Instant): Awaitable<{ readonly scopes: ScopeSet | undefined } | undefined>
+}
+
+/** No role: the name cannot be one. */
+const noRole = ''
+const tenantPattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
+
+/** The principal that a foreign token stands for, before its tenant has been asked about. */
+export function mapClaims(
+  issuer: string,
+  claims: JsonObject,
+  held: HeldClaims,
+  mapping: Mapping,
+  roles: ReadonlyMap<string, ScopeSet>,
+): Principal {
+  const tenant = tenantIn(claims, mapping.tenant)
+  if (tenant === undefined) throw new Fault('tenant.missing', { reason: 'tenant' })
+  const role = 'value' in mapping.role ? mapping.role.value : firstMapped(claims, mapping.role)
+  const granted = roles.get(role) ?? noScopes
+  const claimed = scopesIn(claims, mapping.scopes)
+  const capped = mapping.ceiling === undefined ? claimed : meet(mapping.ceiling, claimed)
+  // An issuer is an address without a fragment (RFC 8414 §2), so no subject of one reads like a subject of another.
+  const id = `${issuer}#${held.subject}`
+  return Object.freeze({
+    id,
+    kind: 'external',
+    tenant,
+    credential: id,
+    role,
+    granted,
+    effective: meet(capped, granted),
+    expiresAt: held.endsAt,
+    binding: [tenant, 'external', issuer, held.subject].join('\n'),
+  })
+}
+
+function tenantIn(claims: JsonObject, mapping: Mapping['tenant']): string | undefined {
+  if ('value' in mapping) return mapping.value
+  const [value, ...others] = textsAt(claims, mapping.claim)
+  if (value === undefined || others.length > 0) return undefined
+  const tenant = mapping.values === undefined ? value : mapping.values.get(value)
+  return tenant !== undefined && tenantPattern.test(tenant) ? tenant : undefined
+}
+
+function firstMapped(
+  claims: JsonObject,
+  { claim, values }: { readonly claim: ClaimPath; readonly values: ReadonlyMap<string, string> },
+): string {
+  const said = new Set(textsAt(claims, claim))
+  for (const [value, role] of values) if (said.has(value)) return role
+  return noRole
+}
+
+function scopesIn(claims: JsonObject, { claim, values }: Mapping['scopes']): ScopeSet {
+  const said = textsAt(claims, claim).flatMap((text) => text.split(' '))
+  const scopes = values === undefined ? said : said.flatMap((text) => values.get(text) ?? [])
+  return scopeSet(scopes.filter((scope) => scopePattern.test(scope)))
+}
+
+/** The texts at a place in the claims: one, or those of a list. Anything else is none. */
+function textsAt(claims: JsonObject, path: ClaimPath): readonly string[] {
+  let value: unknown = claims
+  for (const name of typeof path === 'string' ? [path] : path) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) return []
+    value = (value as JsonObject)[name]
+  }
+  if (typeof value === 'string') return [value]
+  return Array.isArray(value) ? value.filter((entry): entry is string => typeof entry === 'string') : []
+}
+
+/** What the subject of a foreign token is worth: as the token says, while its tenant is there and active. */
+export function standingIn(tenants: TenantStanding, principal: Principal): Standing {
+  let limitedBy: ScopeSet | undefined
+  let admitted: Verdict = Object.freeze({ ok: true, principal })
+  const judge = (tenant: { readonly scopes: ScopeSet | undefined } | undefined): Verdict => {
+    if (tenant === undefined) return { ok: false, reason: 'tenant-inactive', credential: principal.credential }
+    if (tenant.scopes !== limitedBy) {
+      limitedBy = tenant.scopes
+      const { scopes } = tenant
+      const limited = scopes === undefined ? principal : narrowed(principal, scopes)
+      admitted = Object.freeze({ ok: true, principal: limited })
+    }
+    return admitted
+  }
+  return (now) => {
+    const tenant = tenants.tenantAt(principal.tenant, now)
+    return tenant instanceof Promise ? tenant.then(judge) : judge(tenant)
+  }
+}
+
+function narrowed(principal: Principal, scopes: ScopeSet): Principal {
+  return Object.freeze({
+    ...principal,
+    granted: meet(scopes, principal.granted),
+    effective: meet(scopes, principal.effective),
+  })
+}

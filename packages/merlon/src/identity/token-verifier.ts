@@ -1,0 +1,133 @@
+import { hash } from 'node:crypto'
+import type { Awaitable, Clock, Instant } from '../call.ts'
+import { checkProof, type ProofReplays } from './dpop.ts'
+import type { Standing, TrustedIssuer } from './issuer.ts'
+import { Recent } from './recent.ts'
+import { isSignedBy, type VerificationKey } from './token-algorithms.ts'
+import { type HeldClaims, holdClaims } from './token-claims.ts'
+import { type ParseJson, readSigned, type SignedText } from './token-format.ts'
+import type { Door, Scheme, Shown, Verdict } from './verdict.ts'
+
+export interface TokenVerifierParts {
+  readonly door: Door
+  /** The address of the door without path, for the proofs of those who call it. */
+  readonly origin: () => string
+  /** Whose tokens are taken. Our own issuer has its name once the server listens. */
+  readonly issuers: () => Iterable<TrustedIssuer>
+  readonly parse: ParseJson
+  readonly replays: ProofReplays
+  readonly clock: Clock
+  /** How many tokens are remembered. Default 10,000. */
+  readonly rememberedMax?: number
+}
+
+/** A verified token is verified again after so long: its key may have left the key set of its issuer. */
+export const rememberedMs = 300_000
+
+interface Remembered {
+  readonly issuer: TrustedIssuer
+  readonly verifiedAt: Instant
+  readonly until: Instant
+  readonly boundTo: string | undefined
+  readonly standing: Standing
+}
+
+/**
+ * Answers who a token stands for. What a signature proves is remembered; whether the subject still stands is asked on every
+ * call, and a proof of possession is checked on every call. Answers `undefined` for a text that is not a token of an issuer
+ * known here, so that something else may look at it.
+ */
+export class TokenVerifier {
+  readonly #parts: TokenVerifierParts
+  readonly #memory: Recent<Remembered>
+
+  constructor(parts: TokenVerifierParts) {
+    this.#parts = parts
+    this.#memory = new Recent(parts.rememberedMax ?? 10_000)
+  }
+
+  /** Throws or rejects with a Fault of ours, and never for what a text says. */
+  verify(text: string, scheme: Scheme, shown: Shown): Awaitable<Verdict> | undefined {
+    const now = this.#parts.clock()
+    const digest = hash('sha256', text)
+    const known = this.#memory.get(digest)
+    if (known !== undefined && now >= known.verifiedAt && now < known.until)
+      return this.#admit(known, text, scheme, shown, now)
+    const read = readSigned(text, this.#parts.parse)
+    if (read === 'parts') return undefined
+    if (typeof read === 'string') return this.#isAlone() ? undefined : refused(read)
+    const issuer = this.#issuerOf(read)
+    return issuer && this.#check(text, digest, read, issuer, scheme, shown, now)
+  }
+
+  /** Forgets what was verified: a key was withdrawn before its time. */
+  forget(): void {
+    this.#memory.clear()
+  }
+
+  #isAlone(): boolean {
+    let count = 0
+    for (const _ of this.#parts.issuers()) count++
+    return count < 2
+  }
+
+  #issuerOf({ claims }: SignedText): TrustedIssuer | undefined {
+    for (const issuer of this.#parts.issuers()) if (issuer.issuer === claims['iss']) return issuer
+    return undefined
+  }
+
+  #check(
+    text: string,
+    digest: string,
+    read: SignedText,
+    issuer: TrustedIssuer,
+    scheme: Scheme,
+    shown: Shown,
+    now: Instant,
+  ): Awaitable<Verdict> {
+    // What costs nothing comes first; a signature is only checked of what would be good if it held.
+    if (!issuer.algorithms.has(read.algorithm)) return refused('algorithm')
+    if (read.type === undefined ? !issuer.untyped : !issuer.types.has(read.type)) return refused('type')
+    const audience = issuer.audience(this.#parts.door)
+    if (audience === undefined) return refused('audience')
+    const held = holdClaims(read.claims, { ...issuer, audience }, now)
+    if (typeof held === 'string') return refused(held)
+    if (issuer.bound && held.boundTo === undefined) return refused('unbound')
+    const finish = (key: VerificationKey | undefined): Awaitable<Verdict> => {
+      if (key === undefined) return refused('key')
+      if (!isSignedBy(key, read.algorithm, read.signed, read.signature)) return refused('signature')
+      const verified = this.#remember(digest, read, issuer, held, now)
+      return this.#admit(verified, text, scheme, shown, now)
+    }
+    const key = issuer.find(read.kid, read.algorithm)
+    return key instanceof Promise ? key.then(finish) : finish(key)
+  }
+
+  #remember(digest: string, { claims }: SignedText, issuer: TrustedIssuer, held: HeldClaims, now: Instant): Remembered {
+    const verified: Remembered = {
+      issuer,
+      verifiedAt: now,
+      until: Math.min(held.endsAt, now + rememberedMs),
+      boundTo: held.boundTo,
+      standing: issuer.place(claims, held),
+    }
+    this.#memory.set(digest, verified)
+    return verified
+  }
+
+  #admit(known: Remembered, text: string, scheme: Scheme, shown: Shown, now: Instant): Awaitable<Verdict> {
+    if (known.boundTo === undefined) return scheme === 'bearer' ? known.standing(now) : refused('scheme')
+    // A bound token without its proof is a stolen one for all we know (RFC 9449 §7.1).
+    if (scheme !== 'dpop') return refused('scheme')
+    const { parse, replays, origin } = this.#parts
+    const { verb, path, headers } = shown.head
+    const { requestId } = shown
+    const about = { token: text, boundTo: known.boundTo, verb, url: `${origin()}${path}`, requestId }
+    const problem = checkProof(headers['dpop'], about, { parse, replays, now })
+    return problem === undefined ? known.standing(now) : refused(problem)
+  }
+}
+
+function refused(reason: string): Verdict {
+  return { ok: false, reason: `token-${reason}`, credential: undefined }
+}
