@@ -407,6 +407,20 @@ export const requirements = {
 
   // Cryptography
   'CR-01': { promise: 'Sealed text opens only with its whole tag.', source: 'OWASP ASVS 5.0 V11.3.2' },
+  'CR-03': {
+    promise: 'Records are sealed with data keys, and these are kept wrapped by the root key alone.',
+    source: 'NIST SP 800-38D; OWASP ASVS 5.0 V11.3.4',
+  },
+  'CR-05': {
+    promise: 'A new key seals everywhere at once; the old one still opens what it sealed.',
+    source: 'OWASP ASVS 5.0 V13.3.4',
+  },
+  'CR-06': { promise: 'No two purposes share a key.', source: 'OWASP ASVS 5.0 V11.1.1' },
+  'CR-07': { promise: 'A destroyed key opens nothing.', source: 'NIST SP 800-57 Part 1' },
+  'CR-12': {
+    promise: 'With a wrong root key nothing opens, and nothing is begun afresh.',
+    source: 'OWASP ASVS 5.0 V16.5.3',
+  },
   'CR-08': {
     promise: 'Randomness and cryptography come from node:crypto, and secrets are compared in constant time.',
     source: 'OWASP ASVS 5.0 V11.2.1, V11.2.4',

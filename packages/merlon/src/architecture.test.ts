@@ -58,6 +58,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ],
   // The table of operations, and its client. How they are reached over HTTP is for control-routes.ts.
   admin: ['wire/json.ts', ...slices],
+  'control-routes.ts': ['admin', 'transport', 'guard'],
   'credentials.ts': ['guard:types', 'identity'],
   'every.ts': [],
   'routes.ts': ['config:types', 'transport', 'guard', 'dispatch'],
@@ -73,8 +74,10 @@ const table: Readonly<Record<string, readonly string[]>> = {
 
   ...Object.fromEntries(slices.map((slice) => [slice, shared])),
 
-  'store/memory': slices.map((slice) => `${slice}/${slice}-store.ts`).concat(identityPorts),
-  'store/sql': slices.map((slice) => `${slice}/${slice}-store.ts`).concat(identityPorts),
+  'store/memory': slices
+    .map((slice) => `${slice}/${slice}-store.ts`)
+    .concat(identityPorts, 'sealing/data-key-store.ts'),
+  'store/sql': slices.map((slice) => `${slice}/${slice}-store.ts`).concat(identityPorts, 'sealing/data-key-store.ts'),
   ...Object.fromEntries(ground.map((file) => [file, []])),
 }
 

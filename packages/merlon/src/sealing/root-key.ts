@@ -42,6 +42,7 @@ export type KeyPurpose =
   | 'cursor'
   | 'audit'
   | 'key-check'
+  | 'data-key-wrap'
 
 const keyBytes = 32
 
