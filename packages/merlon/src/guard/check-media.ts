@@ -6,16 +6,21 @@ import type { Arrival } from './gate.ts'
  * Refuses a POST that is not plainly JSON, which is also the barrier to cross-site forms, and a client that cannot read
  * both forms of an answer (Streamable HTTP, "Sending Messages").
  */
-export const checkMedia: Guard<Arrival, object> = ({ head }) => {
-  const { headers } = head
+export const checkMedia: Guard<Arrival, object> = (call) => {
+  checkJson(call)
+  const { accept } = call.head.headers
+  if (!accepts(accept, 'application', 'json') || !accepts(accept, 'text', 'event-stream'))
+    throw new Fault('accept.unsuitable')
+  return proved
+}
+
+/** Refuses a body that is not plainly JSON. */
+export const checkJson: Guard<Arrival, object> = ({ head: { headers } }) => {
   const type = headers['content-type']
   if (type !== 'application/json' && !(type !== undefined && jsonPattern.test(type)))
     throw new Fault('media-type.refused')
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw new Fault('media-type.refused')
-  const accept = headers.accept
-  if (!accepts(accept, 'application', 'json') || !accepts(accept, 'text', 'event-stream'))
-    throw new Fault('accept.unsuitable')
   return proved
 }
 

@@ -1,3 +1,4 @@
+import type { Principal } from '../call.ts'
 import { assignRequestId } from './assign-request-id.ts'
 import { authenticate } from './authenticate.ts'
 import { authorize, authorizeSession } from './authorize.ts'
@@ -10,9 +11,11 @@ import { checkLoad } from './check-load.ts'
 import { checkMedia, checkStreamAccept } from './check-media.ts'
 import { checkOrigin } from './check-origin.ts'
 import { confirmCredential } from './confirm-credential.ts'
+import { actAs, checkSite, decodeJson, localAddress, permit, readJson } from './control.ts'
 import { decode, readBody, settleRevision } from './decode.ts'
 import type { Arrival } from './gate.ts'
-import { limitPrincipal } from './limit-principal.ts'
+import { limitAddress } from './limit-address.ts'
+import { limitCall, peekLimits, takeLimits } from './limit-calls.ts'
 import { resolveAddress } from './resolve-address.ts'
 
 /*
@@ -20,8 +23,9 @@ import { resolveAddress } from './resolve-address.ts'
  * does not compile.
  *
  * A cheap refusal comes before a costly one. Nothing of the body is read before we know who sent it and that they may
- * call now, so that what turns out to be malformed or a guess has been counted. The revision is settled once. The
- * decision comes before the arguments are looked at: only then is that worth the work.
+ * have calls left. The revision is settled once. What the call costs is taken in one act when it is known what it asks for
+ * and that it may; a call that is refused between is counted where it is refused. The arguments are looked at last: only
+ * then is that worth the work.
  */
 
 /** The outer door, on every path: what is refused here has not been asked who it is. */
@@ -33,11 +37,11 @@ export const edge = chain<Arrival>()
   .and(checkOrigin)
 
 /** Behind the outer door with a credential. */
-export const known = edge.and(checkLoad).and(authenticate)
+export const known = edge.and(checkLoad).and(limitAddress).and(authenticate)
 
 /** POST to the MCP endpoint: one message of any revision. */
 export const mcp = known
-  .and(limitPrincipal)
+  .and(peekLimits('mcp'))
   .and(checkMedia)
   .and(readBody)
   .and(confirmCredential)
@@ -45,14 +49,35 @@ export const mcp = known
   .and(settleRevision)
   .and(bindSession)
   .and(authorize)
+  .and(takeLimits)
   .and(checkParamHeaders)
   .and(checkArguments)
 
 /** GET on the MCP endpoint: a session's own stream, or the resumption of one. */
-export const mcpStream = known.and(limitPrincipal).and(checkStreamAccept).and(bindNamedSession).and(authorizeSession)
+export const mcpStream = known.and(limitCall('mcp')).and(checkStreamAccept).and(bindNamedSession).and(authorizeSession)
 
 /** DELETE on the MCP endpoint: the end of a session. */
-export const mcpEnd = known.and(limitPrincipal).and(bindNamedSession).and(authorizeSession)
+export const mcpEnd = known.and(limitCall('mcp')).and(bindNamedSession).and(authorizeSession)
+
+/** The control plane: the same outer door, then a credential of its own kind, and whether it may do what the route is for. */
+const controlKnown = edge.and(checkSite).and(checkLoad).and(authenticate).and(limitPrincipal)
+export const control = (check: (principal: Principal) => void, bodyBytesMax: number) =>
+  controlKnown.and(permit(check)).and(readJson(bodyBytesMax)).and(confirmCredential).and(decodeJson)
+
+/** Signing in: whoever asks has no credential yet. */
+export const controlOpen = (bodyBytesMax: number) =>
+  edge.and(checkSite).and(checkLoad).and(readJson(bodyBytesMax)).and(decodeJson)
+
+/** The socket of the data folder: whoever can open it is who owns the folder. Pages and other hosts are refused all the same. */
+export const localEdge = chain<Arrival>()
+  .and(assignRequestId)
+  .and(localAddress)
+  .and(checkHead)
+  .and(checkHost)
+  .and(checkOrigin)
+  .and(checkSite)
+export const controlLocal = (operator: Principal, bodyBytesMax: number) =>
+  localEdge.and(checkLoad).and(actAs(operator)).and(readJson(bodyBytesMax)).and(decodeJson)
 
 /** Health, readiness and metadata: open by their chain, never by their path. */
 export const open = edge
