@@ -404,6 +404,10 @@ export const requirements = {
     promise: 'Refusals of callers who showed nothing cannot fill the disk: beyond a bound they are counted, exactly.',
     source: 'OWASP ASVS 5.0 V16.3',
   },
+  'AL-09': {
+    promise: 'The trace that a caller names is passed on where it is well-formed, and decides nothing.',
+    source: 'W3C Trace Context; OWASP ASVS 5.0 V16.4.3',
+  },
 
   // Cryptography
   'CR-01': { promise: 'Sealed text opens only with its whole tag.', source: 'OWASP ASVS 5.0 V11.3.2' },

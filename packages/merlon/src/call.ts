@@ -49,6 +49,14 @@ export interface ResponseError {
   readonly data?: unknown
 }
 
+/** The trace that a call belongs to, as its caller says: for logs and for what a tool calls, never a ground for a decision. */
+export interface Trace {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string
+  readonly traceparent: string
+  readonly tracestate?: string
+}
+
 /** What the client says it is and can do. Self-reported: never a ground for a decision about rights. */
 export interface Client {
   readonly name: string | undefined

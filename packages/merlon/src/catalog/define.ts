@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Awaitable, Clock, Instant, LogLevel, Params } from '../call.ts'
+import type { Awaitable, Clock, Instant, LogLevel, Params, Trace } from '../call.ts'
 
 /** Who is calling, as a tool may know it. The credential itself is never here. */
 export interface CallPrincipal {
@@ -69,6 +69,11 @@ export interface CallContext {
     readonly version: string | undefined
     readonly capabilities: Params
   }
+  /**
+   * The trace that the caller says this call belongs to (W3C Trace Context), if it is well-formed: to be passed on to what
+   * the tool calls. Anybody can say anything here.
+   */
+  readonly trace: Trace | undefined
   /** Aborts when the client cancels or leaves, the credential is revoked, or time runs out. */
   readonly signal: AbortSignal
   /** The time, in milliseconds since the epoch. */

@@ -19,6 +19,22 @@ const notes = (reply: { messages: readonly Record<string, unknown>[] }, method: 
     .filter((message) => message['method'] === method)
     .map((message) => message['params'] as Record<string, unknown>)
 
+test('AL-09: a tool is given the trace of its call, to pass on', async () => {
+  const trace = { traceId: 'a'.repeat(32), traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'x=1' }
+  let seen: unknown = 'nothing'
+  await run(
+    (ctx) => {
+      seen = ctx.trace
+    },
+    { trace },
+  )
+  expect(seen).toEqual(trace)
+  await run((ctx) => {
+    seen = ctx.trace
+  })
+  expect(seen).toBeUndefined()
+})
+
 describe('progress', () => {
   test('only grows, whatever the handler reports', async () => {
     await fc.assert(

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { type Awaitable, type Clock, type LogLevel, logLevels, type Params } from '../call.ts'
+import { type Awaitable, type Clock, type LogLevel, logLevels, type Params, type Trace } from '../call.ts'
 import type {
   CallContext,
   CallPrincipal,
@@ -42,6 +42,10 @@ export class Context implements CallContext {
 
   get client() {
     return this.turn.call.envelope.client
+  }
+
+  get trace(): Trace | undefined {
+    return this.turn.call.envelope.trace
   }
 
   get signal(): AbortSignal {

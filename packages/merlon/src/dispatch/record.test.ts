@@ -36,6 +36,7 @@ const admitted = (change: Partial<Admitted> = {}): Admitted => ({
     client: { name: 'canary', version: undefined, capabilities: {} },
     progressToken: undefined,
     logLevel: undefined,
+    trace: undefined,
   },
   session: undefined,
   target: { requirement: { scope: 'write' }, name: 'save' },

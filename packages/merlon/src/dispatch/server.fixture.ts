@@ -1,5 +1,5 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
-import type { Params, Principal, RequestId } from '../call.ts'
+import type { Params, Principal, RequestId, Trace } from '../call.ts'
 import { compileCatalog } from '../catalog/compile.ts'
 import type { Fault } from '../errors.ts'
 import type { HistoryStore } from '../history/history-store.ts'
@@ -39,6 +39,7 @@ export interface Asked {
   readonly capabilities?: Params
   readonly progressToken?: RequestId
   readonly logLevel?: 'debug' | 'info' | 'error'
+  readonly trace?: Trace
   readonly reply?: FakeReply
 }
 
@@ -105,6 +106,7 @@ export function serverWith(
         client: { name: 'c', version: '1', capabilities: asked.capabilities ?? {} },
         progressToken: asked.progressToken,
         logLevel: asked.logLevel,
+        trace: asked.trace,
       },
       session,
       target: undefined,

@@ -20,6 +20,7 @@ test('RL-17: what is held open keeps of the request no more than it needs', () =
       client: { name: 'c', version: '1', capabilities: { filler } },
       progressToken: undefined,
       logLevel: undefined,
+      trace: undefined,
     },
     session: undefined,
     target: undefined,

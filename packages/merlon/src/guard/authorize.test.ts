@@ -35,6 +35,7 @@ const envelope = {
   client: { name: undefined, version: undefined, capabilities: {} },
   progressToken: undefined,
   logLevel: undefined,
+  trace: undefined,
 }
 const request = (method: string, params = {}): Message => ({ kind: 'request', id: 1, method, params })
 const ask = (message: Message, principal: Principal, revision = gate.stateless) =>

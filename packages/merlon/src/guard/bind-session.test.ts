@@ -59,9 +59,10 @@ const callOf = ({
     ...arrivalOf({ headers }, gate),
     principal,
     message,
-    envelope: { revision, client, progressToken: 5, logLevel: undefined },
+    envelope: { revision, client, progressToken: 5, logLevel: undefined, trace },
   }
 }
+const trace = { traceId: 'a'.repeat(32), traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` }
 const bind = (asked: Asked) => bindSession(callOf(asked))
 const bindNamed = (asked: Asked) => bindNamedSession(callOf(asked))
 const request = (method: string): Message => ({ kind: 'request', id: 1, method, params: {} })
@@ -77,6 +78,7 @@ describe('bindSession', () => {
         client: { name: 'c', capabilities: { roots: {} } },
         progressToken: 5,
         logLevel: 'error',
+        trace,
       },
     })
     expect(bindNamed({ headers })).toEqual({ session })

@@ -68,5 +68,6 @@ function pinned({ head }: Arrival, session: Session): void {
 function withSession(call: Arrival, envelope: Envelope, session: Session): Envelope {
   pinned(call, session)
   const revision = call.gate.stateful.get(session.version) ?? envelope.revision
-  return { revision, client: session.client, progressToken: envelope.progressToken, logLevel: session.logLevel }
+  const { progressToken, trace } = envelope
+  return { revision, client: session.client, progressToken, logLevel: session.logLevel, trace }
 }

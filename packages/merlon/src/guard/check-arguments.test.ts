@@ -29,7 +29,7 @@ const check = (
   const gate = gateWith()
   const revision = version === '2026-07-28' ? gate.stateless : gate.stateful.get(version)!
   const client = { name: undefined, version: undefined, capabilities: {} }
-  const envelope = { revision, client, progressToken: undefined, logLevel: undefined }
+  const envelope = { revision, client, progressToken: undefined, logLevel: undefined, trace: undefined }
   return checkParamHeaders({
     ...arrivalOf({ headers }, gate),
     message: message(args),

@@ -83,6 +83,21 @@ describe('settleRevision', () => {
     )
   })
 
+  test('AL-09: the trace of a request is that of its _meta, or of its header, in every revision; a bad one refuses nothing', () => {
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+    const whole = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/list' }
+    const trace = (params: Params, headers: Sent['headers'] = {}) =>
+      (settle(request('tools/list', params), headers) as { envelope: { trace?: unknown } }).envelope.trace
+    const expected = { traceId: 'a'.repeat(32), traceparent }
+    expect(trace({ _meta: { ...meta, traceparent } }, whole)).toEqual(expected)
+    expect(trace({ _meta: meta }, { ...whole, traceparent })).toEqual(expected)
+    expect(trace({ _meta: { traceparent } })).toEqual(expected)
+    expect(trace({}, { traceparent, tracestate: 'a=1' })).toEqual({ ...expected, tracestate: 'a=1' })
+    expect(trace({ _meta: { traceparent: 'x' } }, { traceparent })).toBeUndefined()
+    expect(trace({}, { traceparent: 'x' })).toBeUndefined()
+    expect(trace({})).toBeUndefined()
+  })
+
   test('what the client says of itself is taken from initialize', () => {
     const params = {
       protocolVersion: '2025-11-25',

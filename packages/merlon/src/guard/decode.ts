@@ -6,6 +6,7 @@ import type { Envelope } from '../wire/revision.ts'
 import { progressTokenOf, type Revision } from '../wire/revision.ts'
 import { negotiate } from '../wire/revision-2025-11-25.ts'
 import { claimedVersion, readClient, readEnvelope, statelessVersion } from '../wire/revision-2026-07-28.ts'
+import { readTrace } from '../wire/trace-context.ts'
 import type { Guard } from './chain.ts'
 import type { Arrival, Decoded } from './gate.ts'
 
@@ -34,11 +35,16 @@ export const settleRevision: Guard<Arrival & Decoded, { readonly envelope: Envel
       envelope: readEnvelope(message, { ...mirrored(head.headers), 'mcp-protocol-version': named }, gate.stateless),
     }
   }
-  return { envelope: statefulEnvelope(message, revisionNamed(gate.stateful, named, message)) }
+  return { envelope: statefulEnvelope(message, revisionNamed(gate.stateful, named, message), head.headers) }
 }
 
 function mirrored(headers: Arrival['head']['headers']) {
-  return { 'mcp-method': headers['mcp-method'], 'mcp-name': headers['mcp-name'] }
+  return {
+    'mcp-method': headers['mcp-method'],
+    'mcp-name': headers['mcp-name'],
+    traceparent: headers['traceparent'],
+    tracestate: headers['tracestate'],
+  }
 }
 
 function revisionNamed(known: ReadonlyMap<string, Revision>, named: string | undefined, message: Message): Revision {
@@ -54,14 +60,16 @@ function revisionNamed(known: ReadonlyMap<string, Revision>, named: string | und
   return revision
 }
 
-function statefulEnvelope(message: Message, revision: Revision): Envelope {
+function statefulEnvelope(message: Message, revision: Revision, headers: Arrival['head']['headers']): Envelope {
   const params = message.kind === 'response' ? {} : message.params
-  const meta = params['_meta']
+  const given = params['_meta']
+  const meta = isObject(given) ? given : undefined
   const capabilities = params['capabilities']
   return {
     revision,
     client: readClient(params['clientInfo'], isObject(capabilities) ? capabilities : {}),
-    progressToken: progressTokenOf(isObject(meta) ? meta : undefined),
+    progressToken: progressTokenOf(meta),
     logLevel: undefined,
+    trace: readTrace(meta, headers),
   }
 }

@@ -12,6 +12,7 @@ const envelopeOf = (revision: Envelope['revision']): Envelope => ({
   client,
   progressToken: undefined,
   logLevel: undefined,
+  trace: undefined,
 })
 const stateful = envelopeOf(statefulRevision('2025-11-25'))
 const stateless = envelopeOf(statelessRevision({ name: 's', version: '1' }))

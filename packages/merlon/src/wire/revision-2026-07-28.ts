@@ -3,6 +3,7 @@ import { Fault } from '../errors.ts'
 import { decodeHeaderValue } from './header-value.ts'
 import { isObject } from './json.ts'
 import { type Envelope, isLogLevel, progressTokenOf, type Revision } from './revision.ts'
+import { readTrace } from './trace-context.ts'
 
 export const statelessVersion = '2026-07-28'
 
@@ -43,6 +44,8 @@ export interface MirroredHeaders {
   readonly 'mcp-protocol-version'?: string | undefined
   readonly 'mcp-method'?: string | string[] | undefined
   readonly 'mcp-name'?: string | string[] | undefined
+  readonly traceparent?: string | string[] | undefined
+  readonly tracestate?: string | string[] | undefined
 }
 
 /**
@@ -53,7 +56,7 @@ export function readEnvelope(message: Message, headers: MirroredHeaders, revisio
   if (message.kind === 'response') throw new Fault('request.invalid', { reason: 'response' })
   if (message.kind === 'notification') {
     // This revision defines no client notification over HTTP and no header rules for one: it is accepted and does nothing.
-    return { revision, client: noClient, progressToken: undefined, logLevel: undefined }
+    return { revision, client: noClient, progressToken: undefined, logLevel: undefined, trace: undefined }
   }
   const given = message.params['_meta']
   const meta = isObject(given) ? given : undefined
@@ -80,6 +83,7 @@ export function readEnvelope(message: Message, headers: MirroredHeaders, revisio
     client: readClient(meta[key.client], capabilities),
     progressToken: progressTokenOf(meta),
     logLevel,
+    trace: readTrace(meta, headers as Readonly<Record<string, unknown>>),
   }
 }
 

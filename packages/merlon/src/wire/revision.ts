@@ -1,4 +1,4 @@
-import type { Client, LogLevel, RequestId } from '../call.ts'
+import type { Client, LogLevel, RequestId, Trace } from '../call.ts'
 import { logLevels } from '../call.ts'
 import type { Fault } from '../errors.ts'
 
@@ -33,6 +33,7 @@ export interface Envelope {
   readonly progressToken: RequestId | undefined
   /** The least severe log line that the client wants for this request; undefined: none. */
   readonly logLevel: LogLevel | undefined
+  readonly trace: Trace | undefined
 }
 
 export function isLogLevel(value: unknown): value is LogLevel {

@@ -31,6 +31,7 @@ describe('the envelope of 2026-07-28 (Streamable HTTP, "Server Validation")', ()
       client: { name: 'c', version: '2', capabilities: { sampling: {} } },
       progressToken: 7,
       logLevel: undefined,
+      trace: undefined,
     })
   })
 
