@@ -23,6 +23,8 @@ export interface Change {
     | 'agent.remove'
     | 'sign-in.create'
     | 'sign-in.revoke'
+    | 'signing-key.rotate'
+    | 'signing-key.retire'
     | 'installation.bootstrap'
   /** `failed`: it may or may not have happened, because the store went out of reach. */
   readonly outcome: 'intended' | 'done' | 'refused' | 'failed'

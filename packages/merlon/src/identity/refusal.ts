@@ -28,6 +28,7 @@ export const refusals = {
   'agent-unknown': { kind: 'unknown', field: undefined },
   'key-unknown': { kind: 'unknown', field: undefined },
   'sign-in-unknown': { kind: 'unknown', field: undefined },
+  'signing-key-unknown': { kind: 'unknown', field: undefined },
   'name-taken': { kind: 'conflict', field: 'name' },
   'email-taken': { kind: 'conflict', field: 'email' },
   'tenant-taken': { kind: 'conflict', field: 'id' },
