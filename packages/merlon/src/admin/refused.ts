@@ -24,7 +24,7 @@ const sentences: Readonly<Record<RefusedBecause, string>> = {
   'agent-unknown': '',
   'key-unknown': '',
   'sign-in-unknown': '',
-  'signing-key-unknown': 'There is no such signing key.',
+  'signing-key-unknown': '',
   'name-taken': 'The name is taken.',
   'email-taken': 'The e-mail address is taken.',
   'tenant-taken': 'There is such a tenant already.',
