@@ -142,7 +142,7 @@ export class LiveSession {
 
   private addStream(number: number): SessionStream {
     this.streams ??= new Map()
-    const stream = new SessionStream(this.id, number, this.resumption)
+    const stream = new SessionStream(this.session, number, this.resumption)
     this.streams.set(number, stream)
     return stream
   }

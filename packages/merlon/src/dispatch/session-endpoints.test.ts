@@ -205,6 +205,6 @@ describe('the streams of a session', () => {
     expect(answer.messages.some((message) => 'result' in message)).toBe(false)
     expect(server.services.running.size).toBe(0)
     await expect(endSession(server.services, { principal: alice, session })).rejects.toMatchObject(refused('session'))
-    expect(await server.resumption.history.after(session.id, 0, 1, server.clock.now)).toBeUndefined()
+    expect(await server.resumption.history.after(session, 0, 1, server.clock.now)).toBeUndefined()
   })
 })

@@ -45,7 +45,7 @@ export async function openSessionStream(
     return
   }
   // The stream has ended: what was missed is all there is.
-  const missed = await resumption.history.after(session.id, place.stream, place.seq, services.clock())
+  const missed = await resumption.history.after(session, place.stream, place.seq, services.clock())
   if (missed === undefined) throw historyLost()
   reply.openStream()
   for (const event of missed) if (event.message !== '') reply.event(event.message, live.eventId(event))

@@ -8,10 +8,11 @@ import { MemoryHistoryStore } from '../store/memory/history-store.ts'
 import { FakeReply } from './reply.fixture.ts'
 import { type Resumption, SessionStream } from './session-stream.ts'
 
+const owner = { id: 's', tenant: 'a' }
 const key = createSecretKey(Buffer.alloc(32, 1))
 const memory = () => new MemoryHistoryStore({ eventsMax: 1_000, historyMs: 60_000 })
 const over = (history: HistoryStore): Resumption => ({ history, key, clock: () => 0 })
-const kept = async (history: HistoryStore) => (await history.after('s', 1, 0, 0))?.map(({ message }) => message)
+const kept = async (history: HistoryStore) => (await history.after(owner, 1, 0, 0))?.map(({ message }) => message)
 
 /** A history that answers when told, in the order in which it was asked. */
 function slow(history: HistoryStore = memory()) {
@@ -51,7 +52,7 @@ const failing = (bad: string, how: 'at once' | 'later', history = memory()): His
 describe('a stream of a session', () => {
   test('EV-07: a message is kept before it is sent', async () => {
     const { store, step } = slow()
-    const stream = new SessionStream('s', 1, over(store))
+    const stream = new SessionStream(owner, 1, over(store))
     const reader = new FakeReply()
     stream.attach(reader)
     stream.send('a')
@@ -65,7 +66,7 @@ describe('a stream of a session', () => {
   })
 
   test('each message goes out under the id of its place', async () => {
-    const stream = new SessionStream('s', 1, over(memory()))
+    const stream = new SessionStream(owner, 1, over(memory()))
     const reader = new FakeReply()
     stream.attach(reader)
     stream.prime()
@@ -76,7 +77,7 @@ describe('a stream of a session', () => {
   })
 
   test('without resumption messages go out at once, and without ids', () => {
-    const stream = new SessionStream('s', 1, undefined)
+    const stream = new SessionStream(owner, 1, undefined)
     const reader = new FakeReply()
     stream.attach(reader)
     stream.prime()
@@ -88,7 +89,7 @@ describe('a stream of a session', () => {
   })
 
   test('a stream is taken while somebody reads it', () => {
-    const stream = new SessionStream('s', 1, over(memory()))
+    const stream = new SessionStream(owner, 1, over(memory()))
     expect(stream.taken).toBe(false)
     const reader = new FakeReply()
     stream.attach(reader)
@@ -99,7 +100,7 @@ describe('a stream of a session', () => {
 
   test('what comes while nobody reads is kept for who comes back', async () => {
     const history = memory()
-    const stream = new SessionStream('s', 1, over(history))
+    const stream = new SessionStream(owner, 1, over(history))
     stream.send('a')
     const reader = new FakeReply()
     expect(await stream.resume(reader, 0, over(history))).toBe(true)
@@ -110,7 +111,7 @@ describe('a stream of a session', () => {
 
   test('a reader that is released is asked to come back, and the stream goes on', async () => {
     const history = memory()
-    const stream = new SessionStream('s', 1, over(history))
+    const stream = new SessionStream(owner, 1, over(history))
     const first = new FakeReply()
     stream.attach(first)
     stream.send('a')
@@ -126,7 +127,7 @@ describe('a stream of a session', () => {
   describe.each(['at once', 'later'] as const)('a history that fails %s', (how) => {
     test('cuts the reader off: the message is not sent, and nothing after it is sent or kept', async () => {
       const history = failing('b', how)
-      const stream = new SessionStream('s', 1, over(history))
+      const stream = new SessionStream(owner, 1, over(history))
       const reader = new FakeReply()
       stream.attach(reader)
       for (const message of ['a', 'b', 'c']) stream.send(message)
@@ -141,7 +142,7 @@ describe('a stream of a session', () => {
 
     test('EV-04: tells who comes back that messages are lost, instead of leaving one out', async () => {
       const history = failing('b', how)
-      const stream = new SessionStream('s', 1, over(history))
+      const stream = new SessionStream(owner, 1, over(history))
       for (const message of ['a', 'b', 'c']) stream.send(message)
       await turn()
       const reader = new FakeReply()
@@ -152,7 +153,7 @@ describe('a stream of a session', () => {
 
   test('a history that cannot be read leaves the stream to the next who comes back', async () => {
     const history = memory()
-    const stream = new SessionStream('s', 1, over(history))
+    const stream = new SessionStream(owner, 1, over(history))
     stream.send('a')
     const unreadable = over({
       ...failing('', 'later', history),
@@ -167,7 +168,7 @@ describe('a stream of a session', () => {
 
   test('EV-09: while one is being given what it missed, the stream is taken', async () => {
     const { store, step } = slow()
-    const stream = new SessionStream('s', 1, over(store))
+    const stream = new SessionStream(owner, 1, over(store))
     const resumed = stream.resume(new FakeReply(), 0, over(store))
     expect(stream.taken).toBe(true)
     await turn()
@@ -181,7 +182,7 @@ describe('a stream of a session', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
         const { store, step, waiting } = slow()
-        const stream = new SessionStream('s', 1, over(store))
+        const stream = new SessionStream(owner, 1, over(store))
         const seen: string[] = []
         let reader = new FakeReply()
         let lastSeq = 0

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Clock, Reply } from '../call.ts'
 import { encodeEventId } from '../history/event-id.ts'
-import type { HistoryStore } from '../history/history-store.ts'
+import type { HistoryOwner, HistoryStore } from '../history/history-store.ts'
 
 /** What makes streams resumable. */
 export interface Resumption {
@@ -18,7 +18,7 @@ export const resumeAfterMs = 1_000
  * gets what the first did not. Without resumption a message without a reader is gone.
  */
 export class SessionStream {
-  readonly session: string
+  readonly session: HistoryOwner
   readonly number: number
   private reader: Reply | undefined
   /** Who is being given what it missed. */
@@ -28,7 +28,7 @@ export class SessionStream {
   /** A message could not be kept: nothing after it is kept or sent, so that what is kept has no gap. */
   private broken = false
 
-  constructor(session: string, number: number, resumption: Resumption | undefined) {
+  constructor(session: HistoryOwner, number: number, resumption: Resumption | undefined) {
     this.session = session
     this.number = number
     this.resumption = resumption
@@ -61,7 +61,8 @@ export class SessionStream {
         if (missed === undefined) return false
         this.attach(reply)
         for (const event of missed)
-          if (event.message !== '') reply.event(event.message, encodeEventId(key, this.session, this.number, event.seq))
+          if (event.message !== '')
+            reply.event(event.message, encodeEventId(key, this.session.id, this.number, event.seq))
         return true
       } finally {
         this.returning = undefined
@@ -114,7 +115,7 @@ export class SessionStream {
       return
     }
     const { history, key, clock } = resumption
-    const sendAs = (seq: number) => send(encodeEventId(key, this.session, this.number, seq))
+    const sendAs = (seq: number) => send(encodeEventId(key, this.session.id, this.number, seq))
     const append = () => history.append(this.session, this.number, message, clock())
     if (this.tail !== undefined) {
       this.queue(

@@ -28,16 +28,16 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
     afterEach(() => opened.close?.())
 
     const append = async (stream: number, message: string, at = now, session = 's') =>
-      store.append(session, stream, message, at)
+      store.append({ id: session, tenant: 'a' }, stream, message, at)
     const after = async (stream: number, seq: number, at = now, session = 's') =>
-      (await store.after(session, stream, seq, at))?.map(({ message }) => message)
+      (await store.after({ id: session, tenant: 'a' }, stream, seq, at))?.map(({ message }) => message)
 
     test('gives what came after a place, in order, with its place', async () => {
       const first = await append(1, 'a')
       const second = await append(1, 'b')
       const third = await append(1, '')
       expect(first < second && second < third).toBe(true)
-      expect(await store.after('s', 1, first, now)).toEqual([
+      expect(await store.after({ id: 's', tenant: 'a' }, 1, first, now)).toEqual([
         { stream: 1, seq: second, message: 'b' },
         { stream: 1, seq: third, message: '' },
       ])
@@ -139,7 +139,7 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
     test('many appends at once each get a place of their own, in the order that a resume shows', async () => {
       const places = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((message) => append(1, message)))
       expect(new Set(places).size).toBe(5)
-      const kept = await store.after('s', 1, 0, now)
+      const kept = await store.after({ id: 's', tenant: 'a' }, 1, 0, now)
       expect(kept?.map(({ seq }) => seq)).toEqual([...places].sort((a, b) => a - b))
     })
 

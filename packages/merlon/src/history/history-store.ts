@@ -7,15 +7,26 @@ export interface HistoryEvent {
   readonly message: string
 }
 
+/** Whose events these are: what the place of a record is made of. */
+export interface HistoryOwner {
+  readonly id: string
+  readonly tenant: string
+}
+
 /**
  * The messages of a session's streams, kept so that a client that lost its connection misses none and gets none twice.
  * An append is acknowledged when it is as durable as the store can make it; only then may the message be sent.
  */
 export interface HistoryStore {
   /** Keeps the next message of a stream and answers its place in it. */
-  append(session: string, stream: number, message: string, now: Instant): Awaitable<number>
+  append(session: HistoryOwner, stream: number, message: string, now: Instant): Awaitable<number>
   /** What came after `seq` on the stream, in order; undefined where some of it is no longer kept. */
-  after(session: string, stream: number, seq: number, now: Instant): Awaitable<readonly HistoryEvent[] | undefined>
+  after(
+    session: HistoryOwner,
+    stream: number,
+    seq: number,
+    now: Instant,
+  ): Awaitable<readonly HistoryEvent[] | undefined>
   /** Forgets all of a session. */
   drop(session: string): Awaitable<void>
   /** Forgets what is too old; answers how many events. */

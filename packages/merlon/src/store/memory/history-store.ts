@@ -1,5 +1,5 @@
 import type { Instant } from '../../call.ts'
-import type { HistoryEvent, HistoryStore } from '../../history/history-store.ts'
+import type { HistoryEvent, HistoryOwner, HistoryStore } from '../../history/history-store.ts'
 
 interface Kept extends HistoryEvent {
   readonly at: Instant
@@ -45,7 +45,7 @@ export class MemoryHistoryStore implements HistoryStore {
     this.room = room
   }
 
-  append(session: string, stream: number, message: string, now: Instant): number {
+  append({ id: session }: HistoryOwner, stream: number, message: string, now: Instant): number {
     let history = this.sessions.get(session)
     if (history === undefined) history = { events: [], chars: 0, next: 1, dropped: new Map(), floor: 0 }
     // The order of the map is that of the last appends.
@@ -60,7 +60,7 @@ export class MemoryHistoryStore implements HistoryStore {
     return seq
   }
 
-  after(session: string, stream: number, seq: number, now: Instant): readonly HistoryEvent[] | undefined {
+  after({ id: session }: HistoryOwner, stream: number, seq: number, now: Instant): readonly HistoryEvent[] | undefined {
     const history = this.sessions.get(session)
     if (history === undefined) return seq === 0 ? [] : undefined
     this.trim(history, now)
