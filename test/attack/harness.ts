@@ -28,7 +28,7 @@ const usual: ConfigInput = {
     clerk: ['read', 'files:write'],
     nobody: [],
   },
-  rateLimit: { callsMax: 1_000_000, failuresMax: 1_000_000 },
+  rateLimit: { callsMax: 1_000_000, failuresMax: 1_000_000, rules: [] },
   audit: { flushMs: 1 },
 }
 

@@ -9,6 +9,7 @@ import type { Log } from './dispatch/services.ts'
 import { type Installation, openInstallation } from './installation.ts'
 import { serve } from './serve.ts'
 import { MemoryHistoryStore } from './store/memory/history-store.ts'
+import { MemoryLimitStore } from './store/memory/limit-store.ts'
 import { MemorySessionStore } from './store/memory/session-store.ts'
 import { openSqlKeyStore } from './store/sql/key-store.ts'
 import { lockForServing, type ServingLock } from './store/sql/serving-lock.ts'
@@ -62,6 +63,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       installation,
       sessions: config.session.enabled ? new MemorySessionStore(config.session.idleMs) : undefined,
       history: config.resumability.enabled ? new MemoryHistoryStore(config.resumability) : undefined,
+      limits: new MemoryLimitStore(),
       mode,
       log,
       clock,

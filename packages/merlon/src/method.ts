@@ -9,6 +9,8 @@ export interface Target {
   readonly requirement: Requirement
   /** What the audit record names: a tool, a prompt, a resource. */
   readonly name?: string
+  /** How many calls it counts as. Default 1. */
+  readonly cost?: number
   /** Parameters mirrored into headers (2026-07-28). */
   readonly headerParams?: readonly HeaderParam[]
   /** Checks the arguments; what it answers is what the handler gets. */

@@ -23,7 +23,9 @@ import { edge } from './guard/pipeline.ts'
 import { ProxyRanges } from './guard/proxy-ranges.ts'
 import type { HistoryStore } from './history/history-store.ts'
 import type { Installation } from './installation.ts'
-import { RateLimiter } from './limit/rate.ts'
+import type { LimitStore } from './limit/limit-store.ts'
+import { Limiter } from './limit/limiter.ts'
+import { rulesOf } from './limit/rules.ts'
 import { holds, scopeSet } from './policy/scopes.ts'
 import { routesFor } from './routes.ts'
 import { openSealer } from './sealing/seal.ts'
@@ -44,6 +46,8 @@ export interface ServeOptions {
   readonly sessions: SessionStore | undefined
   /** Undefined where streams cannot be resumed. */
   readonly history: HistoryStore | undefined
+  /** Where calls are counted. */
+  readonly limits: LimitStore
   readonly mode: 'start' | 'dev'
   readonly log: Log
   readonly clock: Clock
@@ -107,6 +111,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     log,
   }
 
+  const rules = rulesOf(config.rateLimit)
+  const limiter = new Limiter({ store: options.limits, rules, failuresMax: config.rateLimit.failuresMax })
+
   const auditKinds = new Map(
     [...handlers.stateless, ...handlers.stateful].map(([name, handler]) => [name, handler.audit as string]),
   )
@@ -114,8 +121,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const load = { draining: false, behind: false }
   const hosts = config.server.dangerouslySkipHostCheck ? undefined : new Set<string>(config.server.allowedHosts)
-  const failures = new RateLimiter({ callsMax: config.rateLimit.failuresMax, windowMs: 60_000 })
-  const calls = config.rateLimit.enabled ? new RateLimiter(config.rateLimit) : undefined
   const gate: Gate = {
     clock,
     steadyClock,
@@ -124,8 +129,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     origins: config.cors.dangerouslySkipOriginCheck ? undefined : new Set(config.cors.allowedOrigins),
     proxies: new ProxyRanges(config.server.trustedProxies),
     verify: verifier(installation, authenticator, roles, clock),
-    failures,
-    calls,
+    limiter,
     audit: installation.audit,
     refusing() {
       if (load.draining) return 'server.draining'
@@ -189,8 +193,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   }
   const sweepSessions = async () => services.live.end((await sessions?.sweep(clock())) ?? [])
   const sweepCounts = () => {
-    failures.sweep(steadyClock())
-    calls?.sweep(steadyClock())
+    limiter.store.sweep(steadyClock())
     strangers.flush()
     return history?.sweep(clock())
   }

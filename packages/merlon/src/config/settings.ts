@@ -75,7 +75,8 @@ function* leaves(node: Node, segments: readonly string[]): Generator<Setting> {
 function kindOf(node: Node): Setting['kind'] {
   if (node.type === 'integer' || node.type === 'number') return 'number'
   if (node.type === 'boolean') return 'yes-no'
-  if (node.type === 'array') return 'list'
+  // What a variable cannot hold: only a file gives it.
+  if (node.type === 'array') return node.items?.type === 'object' ? 'map' : 'list'
   return node.type === 'object' ? 'map' : 'text'
 }
 
@@ -90,7 +91,7 @@ function takes(node: Node): string {
     case 'list':
       return node.items?.enum === undefined ? 'a list of texts' : `a list of ${node.items.enum.join(', ')}`
     case 'map':
-      return 'an object of lists'
+      return node.type === 'array' ? 'a list of objects' : 'an object of lists'
     case 'text':
       return 'text'
   }

@@ -1,7 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Principal } from '../call.ts'
-import { RateLimiter } from '../limit/rate.ts'
+import { Limiter } from '../limit/limiter.ts'
+import type { RuleSettings } from '../limit/rules.ts'
+import { ruleOf } from '../limit/rules.ts'
 import { scopeSet } from '../policy/scopes.ts'
+import { MemoryLimitStore } from '../store/memory/limit-store.ts'
 import { statefulRevision, statefulVersions } from '../wire/revision-2025-11-25.ts'
 import { statelessRevision } from '../wire/revision-2026-07-28.ts'
 import type { Arrival, Gate } from './gate.ts'
@@ -24,6 +27,23 @@ export function principalWith(granted: readonly string[], effective = granted): 
   })
 }
 
+/** Counts by these rules, and ten failures of an address in a minute unless told otherwise. */
+export function limiterWith(rules: readonly Partial<RuleSettings>[] = [], failuresMax = 10): Limiter {
+  const usual = {
+    name: 'calls',
+    per: ['key'],
+    windowMs: 60_000,
+    callsMax: 1,
+    count: 'all',
+    onStoreFailure: 'deny',
+  } as const
+  return new Limiter({
+    store: new MemoryLimitStore(),
+    rules: rules.map((rule) => ruleOf({ ...usual, ...rule })),
+    failuresMax,
+  })
+}
+
 /** A gate that lets `good` in and knows no methods and no sessions, unless told otherwise. */
 export function gateWith(change: Partial<Gate> = {}): Gate {
   let requests = 0
@@ -38,8 +58,7 @@ export function gateWith(change: Partial<Gate> = {}): Gate {
       credential === 'good'
         ? { ok: true, principal: principalWith(['read', 'write']) }
         : { ok: false, reason: 'unknown', credential: undefined },
-    failures: new RateLimiter({ callsMax: 10, windowMs: 60_000 }),
-    calls: undefined,
+    limiter: limiterWith(),
     audit: { append() {}, appendLine() {}, commit: async () => {}, check() {}, close: async () => {} },
     refusing: () => undefined,
     messageBytesMax: 1_000,

@@ -1,6 +1,7 @@
-import type { Principal } from '../call.ts'
+import type { Awaitable, Principal } from '../call.ts'
 import { Fault } from '../errors.ts'
 import type { Verdict } from '../identity/verdict.ts'
+import type { Refused, Taken } from '../limit/limit-store.ts'
 import type { Guard } from './chain.ts'
 import type { Arrival, Authenticated } from './gate.ts'
 import { addressBucket } from './proxy-ranges.ts'
@@ -12,7 +13,8 @@ const credentialLengthMax = 8_192
 /**
  * Establishes who is calling, from `Authorization: Bearer` or `X-API-Key` and from nowhere else. Two credentials are
  * refused; one that is unknown, expired, revoked or malformed gets one and the same answer. Failures are counted by
- * address: beyond the limit guesses are answered 429, while a good credential from there still passes.
+ * address, and by key from there: beyond the limit guesses are answered 429 and the wait between them doubles, while a good
+ * credential from there still passes.
  */
 export const authenticate: Guard<Needs, Authenticated> = (call) => {
   const { gate, head } = call
@@ -24,14 +26,16 @@ export const authenticate: Guard<Needs, Authenticated> = (call) => {
   return verdict instanceof Promise ? verdict.then((later) => admit(call, later)) : admit(call, verdict)
 }
 
-function admit({ gate, address }: Needs, verdict: Verdict): { principal: Principal } {
+function admit({ gate, address }: Needs, verdict: Verdict): Awaitable<{ principal: Principal }> {
   if (verdict.ok) return { principal: verdict.principal }
-  const retryAfterMs = gate.failures.take(addressBucket(address), gate.steadyClock())
-  if (retryAfterMs > 0) {
-    const limit = { name: 'failures', ...gate.failures.rate }
-    throw new Fault('rate.exceeded', { retryAfterMs, reason: 'failed-authentication', limit })
+  const { reason, credential } = verdict
+  const refuse = (answer: Taken | Refused): never => {
+    if (answer.ok) throw new Fault('credential.invalid', { reason, credential })
+    const { limit, retryAfterMs } = answer
+    throw new Fault('rate.exceeded', { retryAfterMs, reason: 'failed-authentication', limit, credential })
   }
-  throw new Fault('credential.invalid', { reason: verdict.reason, credential: verdict.credential })
+  const answer = gate.limiter.takeFailure(addressBucket(address), credential, gate.steadyClock())
+  return answer instanceof Promise ? answer.then(refuse) : refuse(answer)
 }
 
 /** The one credential of a request. An empty one is a bad one, not a missing one. */

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Awaitable, Clock, Message, Principal } from '../call.ts'
 import type { Verdict } from '../identity/verdict.ts'
-import type { RateLimiter } from '../limit/rate.ts'
+import type { Limiter } from '../limit/limiter.ts'
 import type { Method } from '../method.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { JsonBounds } from '../wire/json.ts'
@@ -34,8 +34,7 @@ export interface Gate {
   readonly origins: ReadonlySet<string> | undefined
   readonly proxies: ProxyRanges
   readonly verify: (credential: string, request: { address: string; requestId: string }) => Awaitable<Verdict>
-  readonly failures: RateLimiter
-  readonly calls: RateLimiter | undefined
+  readonly limiter: Limiter
   readonly audit: AuditLog
   /** Why no new call is taken now, if so. */
   readonly refusing: () => 'server.draining' | 'capacity.exceeded' | undefined

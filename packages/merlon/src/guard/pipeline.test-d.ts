@@ -9,16 +9,18 @@ import { checkHost } from './check-host.ts'
 import { checkMedia } from './check-media.ts'
 import { decode, readBody, settleRevision } from './decode.ts'
 import type { Arrival } from './gate.ts'
-import { limitPrincipal } from './limit-principal.ts'
+import { limitAddress } from './limit-address.ts'
+import { limitCall, peekLimits, takeLimits } from './limit-calls.ts'
 import { edge, known, mcp } from './pipeline.ts'
 import { resolveAddress } from './resolve-address.ts'
 
 /* The compiler reads this file: where a wrong order compiles, `@ts-expect-error` is an error itself. */
 
 // The right order compiles, one guard after the other.
-const decoded = known.and(checkMedia).and(readBody).and(decode).and(settleRevision)
-decoded.and(bindSession).and(limitPrincipal).and(authorize).and(checkParamHeaders).and(checkArguments)
-known.and(bindNamedSession).and(authorizeSession)
+const peeked = known.and(peekLimits('mcp'))
+const decoded = peeked.and(checkMedia).and(readBody).and(decode).and(settleRevision)
+decoded.and(bindSession).and(authorize).and(takeLimits).and(checkParamHeaders).and(checkArguments)
+known.and(limitCall('mcp')).and(bindNamedSession).and(authorizeSession)
 chain<Arrival>().and(checkHead).and(checkHost).and(assignRequestId).and(resolveAddress).and(authenticate)
 export const principalIsProved: (call: Parameters<typeof mcp.run>[0]) => unknown = mcp.run
 
@@ -42,9 +44,19 @@ edge.and(readBody).and(decode).and(settleRevision).and(authorize)
 // @ts-expect-error
 known.and(readBody).and(decode).and(authorize)
 
-// A bucket is a principal's, and a session too.
+// A bucket is a principal's, and a session too; what a call costs is known when it is decided.
 // @ts-expect-error
-edge.and(limitPrincipal)
+chain<Arrival>().and(limitAddress)
+// @ts-expect-error
+edge.and(peekLimits('mcp'))
+// @ts-expect-error
+edge.and(limitCall('mcp'))
+// @ts-expect-error
+decoded.and(bindSession).and(takeLimits)
+// @ts-expect-error
+decoded.and(authorize).and(takeLimits)
+// @ts-expect-error
+known.and(readBody).and(decode).and(settleRevision).and(bindSession).and(authorize).and(takeLimits)
 // @ts-expect-error
 edge.and(bindNamedSession)
 // @ts-expect-error

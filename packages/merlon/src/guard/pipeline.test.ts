@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { Fault } from '../errors.ts'
-import { RateLimiter } from '../limit/rate.ts'
+import type { Limiter } from '../limit/limiter.ts'
 import type { Method } from '../method.ts'
 import { MemorySessionStore } from '../store/memory/session-store.ts'
-import { arrivalOf, gateWith, principalWith, type Sent } from './arrival.fixture.ts'
+import { arrivalOf, gateWith, limiterWith, now, principalWith, type Sent } from './arrival.fixture.ts'
 import type { Gate } from './gate.ts'
 import { mcp, mcpEnd, mcpStream, open } from './pipeline.ts'
 
@@ -35,6 +35,8 @@ const readOnly: Gate['verify'] = (credential) =>
     ? { ok: true, principal: principalWith(['read', 'write'], ['read']) }
     : { ok: false, reason: 'unknown', credential: undefined }
 
+const spender = principalWith(['read', 'write'])
+
 /** One more thing is wrong with a call in each row; the guard that stands first answers, whatever is wrong behind it. */
 const wrong: readonly (readonly [string, Partial<Sent>, Partial<Gate>, string])[] = [
   ['arguments', {}, {}, 'arguments.invalid'],
@@ -42,7 +44,7 @@ const wrong: readonly (readonly [string, Partial<Sent>, Partial<Gate>, string])[
   ['headers of the revision', { headers: { 'mcp-method': 'tools/list' } }, {}, 'header.mismatch'],
   ['body', { body: 'no json' }, {}, 'body.malformed'],
   ['media type', { headers: { 'content-type': 'text/plain' } }, {}, 'media-type.refused'],
-  ['limit', {}, { calls: drained() }, 'rate.exceeded'],
+  ['limit', {}, { limiter: drained() }, 'rate.exceeded'],
   ['credential', { headers: { 'x-api-key': 'bad' } }, {}, 'credential.invalid'],
   ['load', {}, { refusing: () => 'server.draining' as const }, 'server.draining'],
   ['origin', { headers: { origin: 'null' } }, {}, 'origin.refused'],
@@ -50,10 +52,10 @@ const wrong: readonly (readonly [string, Partial<Sent>, Partial<Gate>, string])[
   ['head', { url: 'http://localhost:4000/mcp' }, {}, 'target.refused'],
 ]
 
-function drained(): RateLimiter {
-  const full = new RateLimiter({ callsMax: 1, windowMs: 60_000 })
-  full.take(principalWith([]).binding, gateWith().clock())
-  return full
+function drained(): Limiter {
+  const limiter = limiterWith([{ callsMax: 1 }])
+  void limiter.takeRefused(spender, 'mcp', now)
+  return limiter
 }
 
 /** A call that is wrong in the first `count` ways. */

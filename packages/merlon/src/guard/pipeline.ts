@@ -60,7 +60,12 @@ export const mcpStream = known.and(limitCall('mcp')).and(checkStreamAccept).and(
 export const mcpEnd = known.and(limitCall('mcp')).and(bindNamedSession).and(authorizeSession)
 
 /** The control plane: the same outer door, then a credential of its own kind, and whether it may do what the route is for. */
-const controlKnown = edge.and(checkSite).and(checkLoad).and(authenticate).and(limitPrincipal)
+const controlKnown = edge
+  .and(checkSite)
+  .and(checkLoad)
+  .and(limitAddress)
+  .and(authenticate)
+  .and(limitCall('control', 'admin'))
 export const control = (check: (principal: Principal) => void, bodyBytesMax: number) =>
   controlKnown.and(permit(check)).and(readJson(bodyBytesMax)).and(confirmCredential).and(decodeJson)
 

@@ -34,6 +34,9 @@ export class HttpCall implements Head {
   method: unknown = undefined
   target: unknown = undefined
   input: unknown = undefined
+  endpoint: unknown = undefined
+  rate: unknown = undefined
+  reserved: unknown = undefined
 
   private readonly slots: Slots
 

@@ -4,9 +4,8 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Reply } from '../call.ts'
 import { Fault } from '../errors.ts'
-import { gateWith } from '../guard/arrival.fixture.ts'
+import { gateWith, limiterWith } from '../guard/arrival.fixture.ts'
 import { known, open } from '../guard/pipeline.ts'
-import { RateLimiter } from '../limit/rate.ts'
 import { answerHeaders } from './answer-headers.ts'
 import { createHttpServer } from './http-server.ts'
 import { OpenStreams } from './open-streams.ts'
@@ -19,7 +18,7 @@ let left = Promise.withResolvers<void>()
 const gate = gateWith({
   hosts: new Set(['here']),
   messageBytesMax: 100,
-  failures: new RateLimiter({ callsMax: 3, windowMs: 60_000 }),
+  limiter: limiterWith([], 3),
 })
 const answer = (path: string, handle: Parameters<typeof verb<Parameters<typeof open.run>[0]>>[2]) =>
   [

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Reply } from '../call.ts'
 import { Fault, faultOf } from '../errors.ts'
 import type { Arrival, Gate } from '../guard/gate.ts'
+import { chargeRefused } from '../guard/limit-calls.ts'
 import { addressBucket } from '../guard/proxy-ranges.ts'
 import type { AnswerHeaders } from './answer-headers.ts'
 import { HttpCall, type Slots } from './http-call.ts'
@@ -79,7 +80,11 @@ export function createHttpServer(options: HttpOptions): Server | TlsServer {
     const call = new HttpCall(request, response, gate, slots)
     const reply = (): Reply => new HttpReply(response, call, options.headers, options.streams)
     const fail = (thrown: unknown) => {
-      const fault = faultOf(thrown)
+      const fault = chargeRefused(call, faultOf(thrown))
+      if (fault instanceof Promise) void fault.then(answerRefusal)
+      else answerRefusal(fault)
+    }
+    const answerRefusal = (fault: Fault) => {
       options.onRefused(call, fault)
       refuse(response, call, fault, options)
     }
