@@ -17,7 +17,7 @@ const violation: readonly Signal[] = ['sessionViolations']
  */
 export function signalsOf({ code, detail }: Fault): readonly Signal[] {
   if (code === 'credential.invalid') return invalid
-  if (code.startsWith('credential.')) return failure
+  if (code.startsWith('credential.') || code.startsWith('login.')) return failure
   if (code === 'rate.exceeded') return detail.reason === 'failed-authentication' ? guess : limited
   if (code.startsWith('session.') || code === 'stream.taken') return violation
   return none
