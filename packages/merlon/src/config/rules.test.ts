@@ -2,6 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { isLoopback, rules } from './rules.ts'
 import { type ConfigInput, configSchema } from './schema.ts'
 
+function issuer(more: Partial<Issuer> = {}): Issuer {
+  return { issuer: 'https://id.example', tenant: { value: 'default' }, ...more }
+}
+type Issuer = NonNullable<NonNullable<ConfigInput['identity']>['issuers']>[number]
+
 /** Each rule by its promise: what earns the finding, and the nearest thing that does not. */
 const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] = [
   [
@@ -61,6 +66,26 @@ const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] =
     { scopes: ['files:write'], roles: { operator: ['admin'], user: ['files:write'] } },
   ],
   ['The role of the first key exists.', { roles: { user: ['read'] } }, { roles: { operator: [] } }],
+  [
+    'An issuer is listed once, and http to it is asked for by name.',
+    { identity: { issuers: [issuer(), issuer()] } },
+    { identity: { issuers: [issuer(), issuer({ issuer: 'https://other.example' })] } },
+  ],
+  [
+    'An issuer is listed once, and http to it is asked for by name.',
+    { identity: { issuers: [issuer({ jwksUri: 'http://127.0.0.1:9/jwks' })] } },
+    { identity: { issuers: [issuer({ jwksUri: 'http://127.0.0.1:9/jwks', dangerouslyAllowHttp: true })] } },
+  ],
+  [
+    'What opens the MCP endpoint opens nothing at the control plane.',
+    { identity: { issuers: [issuer({ audience: 'merlon', controlAudience: 'merlon' })] } },
+    { identity: { issuers: [issuer({ audience: 'merlon', controlAudience: 'merlon-control' })] } },
+  ],
+  [
+    'An issuer grants roles that exist.',
+    { identity: { issuers: [issuer({ role: { claim: 'role', values: { Boss: 'chief' } } })] } },
+    { identity: { issuers: [issuer({ role: { claim: 'role', values: { Boss: 'admin' } } })] } },
+  ],
   [
     'Session ids and event ids travel in headers of their own.',
     { session: { headerName: 'authorization' } },

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { alerts } from './sections/alerts.ts'
 import { audit } from './sections/audit.ts'
 import { authentication } from './sections/authentication.ts'
+import { identity } from './sections/identity.ts'
 import { limits } from './sections/limits.ts'
 import { log } from './sections/log.ts'
 import { metrics } from './sections/metrics.ts'
@@ -104,6 +105,8 @@ export const configSchema = z.strictObject({
     .prefault({}),
 
   authentication,
+
+  identity,
 
   scopes: z
     .array(scope)

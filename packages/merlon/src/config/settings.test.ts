@@ -3,10 +3,14 @@ import { nearest } from './near.ts'
 import { configSchema } from './schema.ts'
 import { settingAt, settings, settingsByEnvironment } from './settings.ts'
 
-test('every setting has a description and a name in the environment of its own, but the map of roles', () => {
+test('every setting has a description and a name in the environment of its own, but maps and lists of objects', () => {
   expect(settings.filter(({ description }) => description === '').map(({ path }) => path)).toEqual([])
-  expect(settings.filter(({ environment }) => environment === undefined).map(({ path }) => path)).toEqual(['roles'])
-  expect(settingsByEnvironment.size).toBe(settings.length - 1)
+  expect(settings.filter(({ environment }) => environment === undefined).map(({ path }) => path)).toEqual([
+    'identity.issuers',
+    'roles',
+    'rateLimit.rules',
+  ])
+  expect(settingsByEnvironment.size).toBe(settings.length - 3)
   expect(settingsByEnvironment.get('MERLON_RATE_LIMIT_CALLS_MAX')?.path).toBe('rateLimit.callsMax')
 })
 
