@@ -1,9 +1,12 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { type IncomingHttpHeaders, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
+import { connect } from 'node:net'
 import { basename, dirname } from 'node:path'
+import { Fault } from '../errors.ts'
 import { type Control, type ControlAnswer, type ControlInput, ControlRefusal, type Problem } from './control.ts'
 import { operationsByName } from './operations.ts'
+import { problemOf } from './problem.ts'
 
 /** Where a control plane is: the socket in a data folder, or an address with the credential that it asks for. */
 export type ControlPlace = { readonly socket: string } | { readonly url: URL; readonly credential: string | undefined }
@@ -50,11 +53,17 @@ export function httpControl(place: ControlPlace): Control {
 }
 
 function targetOf(path: string, { params = {}, query = {} }: ControlInput): string {
-  const filled = path.replace(/\{(\w+)\}/g, (_, part: string) => encodeURIComponent(params[part] ?? ''))
+  const filled = path.replace(/\{(\w+)\}/g, (_, part: string) => segmentOf(params[part] ?? ''))
   const search = new URLSearchParams(
     Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
   ).toString()
   return search === '' ? filled : `${filled}?${search}`
+}
+
+/** A path is never decoded there: what would need escaping is no id, and nothing has it. */
+function segmentOf(id: string): string {
+  if (/^[A-Za-z0-9._~@:-]{1,128}$/.test(id)) return id
+  throw new ControlRefusal(problemOf(new Fault('entry.unknown'), undefined))
 }
 
 interface Request {
@@ -90,14 +99,29 @@ async function exchange(place: ControlPlace, { method, target, headers, body }: 
   const { url, credential } = place
   const request = url.protocol === 'https:' ? requestHttps : requestHttp
   return send(
-    request(new URL(target, url), {
+    request(url, {
       method,
+      path: target,
       headers: credential === undefined ? given : { ...given, Authorization: `Bearer ${credential}` },
       agent: false,
       timeout: silenceMsMax,
     }),
     body,
   )
+}
+
+/** Whether a process listens on the socket. One that a process left behind when it was killed is still a file. */
+export function listens(path: string): Promise<boolean> {
+  if (!existsSync(path)) return Promise.resolve(false)
+  const socket = reachable(path)
+  return new Promise<boolean>((answer) => {
+    const connection = connect(socket.path)
+    connection.once('error', () => answer(false))
+    connection.once('connect', () => {
+      connection.destroy()
+      answer(true)
+    })
+  }).finally(() => socket.release())
 }
 
 /** A path that is too long for the address of a socket is shortened by way of its open folder, where the system can. */
