@@ -143,6 +143,8 @@ export function serverWith(
         id: randomBytes(8).toString('hex'),
         tenant: principal.tenant,
         binding: principal.binding,
+        principal: principal.id,
+        credential: principal.credential,
         version: '2025-11-25',
         client: { name: 'c', version: '1', capabilities: {} },
         openedAt: clock.now,

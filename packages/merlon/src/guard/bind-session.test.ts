@@ -13,6 +13,8 @@ const session: Session = {
   id: 'session-of-alice',
   tenant: 't1',
   binding: alice.binding,
+  principal: alice.id,
+  credential: alice.credential,
   version: '2025-06-18',
   client: { name: 'c', version: '1', capabilities: { roots: {} } },
   openedAt: now,

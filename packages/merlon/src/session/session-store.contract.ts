@@ -16,6 +16,8 @@ const sessionOf = (binding: string, change: Partial<Session> = {}): Session => (
   id: `session-${++opened}`,
   tenant: 'a',
   binding,
+  principal: `usr_${binding}`,
+  credential: `key_${binding}`,
   version: '2025-11-25',
   client: { name: 'c', version: '1', capabilities: { sampling: {}, roots: { listChanged: true } } },
   openedAt: now,
@@ -195,6 +197,54 @@ export function sessionStoreContract(name: string, open: (idleMs: number) => Pro
       await store.open(sessionOf('alice'), caps, now + 10)
       expect(await store.sweep(now + 10)).toEqual([old.id])
       expect(await store.sweep(now + 10)).toEqual([])
+    })
+
+    const everyTenant = { everyTenant: true } as const
+
+    test('an administrator sees the sessions of the tenant, page by page, each once', async () => {
+      const opened: Session[] = []
+      for (let each = 0; each < 5; each++) opened.push(await put(sessionOf(`user${each}`)))
+      const other = await put(sessionOf('bob', { tenant: 'b' }))
+      const first = await store.list({ tenant: 'a' }, { limit: 2 }, now)
+      const second = await store.list({ tenant: 'a' }, { limit: 2, after: first.at(-1)!.id }, now)
+      const last = await store.list({ tenant: 'a' }, { limit: 2, after: second.at(-1)!.id }, now)
+      const pages = [...first, ...second, ...last]
+      expect(pages).toHaveLength(5)
+      expect(new Set(pages.map(({ session }) => session.id))).toEqual(new Set(opened.map(({ id }) => id)))
+      expect(pages.map(({ id }) => id)).toEqual(pages.map(({ id }) => id).sort())
+      expect(await store.list(everyTenant, { limit: 10 }, now)).toHaveLength(6)
+      expect((await store.list({ tenant: 'b' }, { limit: 10 }, now)).map(({ session }) => session)).toEqual([other])
+      expect(await store.list({ tenant: 'c' }, { limit: 10 }, now)).toEqual([])
+      expect(await store.list({ tenant: 'a' }, { limit: 10, after: 'constructor' }, now)).toEqual([])
+    })
+
+    test('AU-05: what an administrator names tells nothing of the id that the client holds, and reaches one tenant', async () => {
+      const session = await put(sessionOf('alice'))
+      const [shown] = await store.list({ tenant: 'a' }, { limit: 1 }, now)
+      if (shown === undefined) throw new Error('none listed')
+      expect(shown.id).not.toContain(session.id)
+      expect(await store.findListed({ tenant: 'a' }, shown.id, now)).toEqual(shown)
+      for (const id of [session.id, '', 'constructor', `${shown.id}0`, "' OR 1=1 --"])
+        expect(await store.findListed(everyTenant, id, now)).toBeUndefined()
+      expect(await store.findListed({ tenant: 'b' }, shown.id, now)).toBeUndefined()
+      expect(await store.endListed({ tenant: 'b' }, shown.id, now)).toBeUndefined()
+      expect(await isThere(session)).toBe(true)
+      expect(await store.endListed({ tenant: 'a' }, shown.id, now)).toBe(session.id)
+      expect(await isThere(session)).toBe(false)
+      expect(await store.endListed({ tenant: 'a' }, shown.id, now)).toBeUndefined()
+      const next = await put(sessionOf('alice'))
+      const [after] = await store.list({ tenant: 'a' }, { limit: 1 }, now)
+      expect(after?.session.id).toBe(next.id)
+      expect(after?.id).not.toBe(shown.id)
+    })
+
+    test('to be looked at is no use, and what is over is not listed', async () => {
+      const session = await put(sessionOf('alice'))
+      const [shown] = await store.list(everyTenant, { limit: 1 }, now + idleMs - 1)
+      expect(shown?.usedAt).toBe(now)
+      expect(await store.list(everyTenant, { limit: 1 }, now + idleMs)).toEqual([])
+      expect(await store.findListed(everyTenant, shown!.id, now + idleMs)).toBeUndefined()
+      expect(await isThere(session, now + idleMs)).toBe(false)
     })
 
     test('counts what is alive', async () => {

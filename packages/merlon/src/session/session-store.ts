@@ -7,6 +7,9 @@ export interface Session {
   readonly tenant: string
   /** The binding of the principal that opened it; nobody else can reach it. */
   readonly binding: string
+  /** Who opened it, and the public id of the credential they showed: for an administrator to read, not to decide on. */
+  readonly principal: string
+  readonly credential: string
   readonly version: string
   readonly client: Client
   readonly openedAt: Instant
@@ -14,6 +17,23 @@ export interface Session {
   logLevel: LogLevel | undefined
   /** URIs whose updates the client asked for. */
   subscriptions: ReadonlySet<string> | undefined
+}
+
+/** Whose sessions an administrator looks at. */
+export type SessionReach = { readonly tenant: string } | { readonly everyTenant: true }
+
+/** A session as an administrator sees it. */
+export interface ListedSession {
+  /** Names it to an administrator. Tells nothing of the id that the client holds, and is never given twice. */
+  readonly id: string
+  readonly session: Session
+  readonly usedAt: Instant
+}
+
+export interface SessionPage {
+  /** The id of the last of the page before. */
+  readonly after?: string
+  readonly limit: number
 }
 
 export interface SessionCaps {
@@ -39,6 +59,12 @@ export interface SessionStore {
   endBound(binding: string, now: Instant): Awaitable<readonly string[]>
   /** Drops what has expired; answers the ids of all that expired since the last sweep. */
   sweep(now: Instant): Awaitable<readonly string[]>
+  /** A page of the sessions alive now, in the order of their ids. A page shorter than `limit` is the last. To look is no use. */
+  list(reach: SessionReach, page: SessionPage, now: Instant): Awaitable<readonly ListedSession[]>
+  /** The one of this listed id, within reach. */
+  findListed(reach: SessionReach, id: string, now: Instant): Awaitable<ListedSession | undefined>
+  /** Ends the one of this listed id; answers the id that the client held, where this call ended it. */
+  endListed(reach: SessionReach, id: string, now: Instant): Awaitable<string | undefined>
   /** Sessions alive now. */
   count(now: Instant): Awaitable<number>
 }

@@ -59,6 +59,8 @@ async function openSession({ services, call, line }: Turn): Promise<string> {
       id,
       tenant: call.principal.tenant,
       binding: call.principal.binding,
+      principal: call.principal.id,
+      credential: call.principal.credential,
       version: revision.version,
       client,
       openedAt: now,

@@ -1,7 +1,16 @@
 import type { Instant } from '../../call.ts'
-import type { Session, SessionCaps, SessionStore } from '../../session/session-store.ts'
+import type {
+  ListedSession,
+  Session,
+  SessionCaps,
+  SessionPage,
+  SessionReach,
+  SessionStore,
+} from '../../session/session-store.ts'
 
 interface Kept {
+  /** Counts the sessions of this process: sessions are listed in this order. */
+  readonly number: number
   readonly session: Session
   usedAt: Instant
 }
@@ -13,6 +22,7 @@ export class MemorySessionStore implements SessionStore {
   private readonly perTenant = new Map<string, number>()
   private readonly expired: string[] = []
   private readonly idleMs: number
+  private opened = 0
 
   constructor(idleMs: number) {
     this.idleMs = idleMs
@@ -28,7 +38,7 @@ export class MemorySessionStore implements SessionStore {
       this.expire(now)
       if (full()) return 'full'
     }
-    this.kept.set(session.id, { session, usedAt: now })
+    this.kept.set(session.id, { number: ++this.opened, session, usedAt: now })
     count(this.perBinding, session.binding, 1)
     count(this.perTenant, session.tenant, 1)
     return 'opened'
@@ -65,6 +75,28 @@ export class MemorySessionStore implements SessionStore {
     return this.expired.splice(0)
   }
 
+  list(reach: SessionReach, { after, limit }: SessionPage, now: Instant): readonly ListedSession[] {
+    const past = after === undefined ? 0 : (numberOf(after) ?? Number.POSITIVE_INFINITY)
+    const page: ListedSession[] = []
+    // In the order in which they were opened.
+    for (const kept of this.kept.values()) {
+      if (page.length >= limit) break
+      if (kept.number > past && isWithin(reach, kept) && !this.isOver(kept, now)) page.push(listed(kept))
+    }
+    return page
+  }
+
+  findListed(reach: SessionReach, id: string, now: Instant): ListedSession | undefined {
+    const kept = this.numbered(id)
+    return kept !== undefined && isWithin(reach, kept) && !this.isOver(kept, now) ? listed(kept) : undefined
+  }
+
+  endListed(reach: SessionReach, id: string, now: Instant): string | undefined {
+    const session = this.findListed(reach, id, now)?.session
+    if (session !== undefined) this.drop(session.id)
+    return session?.id
+  }
+
   count(now: Instant): number {
     let alive = 0
     for (const kept of this.kept.values()) if (!this.isOver(kept, now)) alive++
@@ -84,6 +116,16 @@ export class MemorySessionStore implements SessionStore {
     return now >= kept.session.expiresAt || now >= kept.usedAt + this.idleMs
   }
 
+  private numbered(id: string): Kept | undefined {
+    const number = numberOf(id)
+    if (number === undefined) return undefined
+    for (const kept of this.kept.values()) {
+      if (kept.number === number) return kept
+      if (kept.number > number) return undefined
+    }
+    return undefined
+  }
+
   private drop(id: string): void {
     const kept = this.kept.get(id)
     if (kept === undefined) return
@@ -91,6 +133,21 @@ export class MemorySessionStore implements SessionStore {
     count(this.perBinding, kept.session.binding, -1)
     count(this.perTenant, kept.session.tenant, -1)
   }
+}
+
+const digits = 12
+
+/** As `ses_00000000002s`: equal in length, so that the order of the texts is that of the numbers. */
+function listed({ number, session, usedAt }: Kept): ListedSession {
+  return { id: `ses_${number.toString(36).padStart(digits, '0')}`, session, usedAt }
+}
+
+function numberOf(id: string): number | undefined {
+  return /^ses_[0-9a-z]{12}$/.test(id) ? Number.parseInt(id.slice(4), 36) : undefined
+}
+
+function isWithin(reach: SessionReach, { session }: Kept): boolean {
+  return 'everyTenant' in reach || session.tenant === reach.tenant
 }
 
 function count(counts: Map<string, number>, key: string, change: number): void {
