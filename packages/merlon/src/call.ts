@@ -96,7 +96,7 @@ export interface Reply {
   /** Ends with this message: as the last event of the stream, or as the JSON body with this status. */
   answer(message: string, status: number, id?: string): void
   /** Ends with a document of another media type. */
-  document(text: string, type: string, status: number): void
+  document(text: string | AsyncIterable<string>, type: string, status: number): void
   /** Ends without a message: with this status (202) where nothing was streamed. */
   finish(status?: number): void
   /** The answer takes its time: the connection is kept although nothing passes over it. */

@@ -88,7 +88,7 @@ function paramsOf(template: readonly string[], segments: readonly string[]): Rec
 }
 
 function verbOf(operation: Operation, parts: ControlParts, door: ControlDoor): Verb {
-  const { access, bodyBytesMax } = operation
+  const { bodyBytesMax } = operation
   const template = operation.path.split('/')
   const handle = async (call: Admitted, reply: Reply) => {
     const { head } = call
@@ -108,16 +108,16 @@ function verbOf(operation: Operation, parts: ControlParts, door: ControlDoor): V
     reply.header('X-Request-Id', call.requestId)
     if (etag !== undefined) reply.header('ETag', etag)
     if (text === undefined) reply.finish(status)
-    else if (type === undefined) reply.answer(text, status)
-    else reply.document(text, type, status)
+    else if (type !== undefined) reply.document(text, type, status)
+    else reply.answer(text as string, status)
   }
   const through = <Proved extends Admitted>(policy: Verb['policy'], chain: Chain<Arrival, Proved>) =>
     verb(policy, chain, handle)
   if (door === 'local') return through('credential', controlLocal(localPrincipal, bodyBytesMax))
-  if (access === 'open') return through('open', controlOpen(bodyBytesMax))
+  if (operation.access === 'open') return through('open', controlOpen(bodyBytesMax))
   return through(
     'credential',
-    control((principal) => checkAccess(principal, access), bodyBytesMax),
+    control((principal) => checkAccess(principal, operation), bodyBytesMax),
   )
 }
 

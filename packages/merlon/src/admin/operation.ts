@@ -29,9 +29,9 @@ export interface ControlContext {
   readonly credential: string | undefined
 }
 
-/** An answer that is not JSON. */
+/** An answer that is not JSON, or that comes in pieces. */
 export interface Document {
-  readonly text: string
+  readonly text: string | AsyncIterable<string>
   readonly type: string
 }
 
@@ -56,6 +56,8 @@ export interface Operation extends Parts {
   readonly path: string
   readonly summary: string
   readonly access: Access
+  /** `installation`: for those alone who reach every tenant. */
+  readonly reach: 'tenant' | 'installation'
   /** The status of the answer where all went well. */
   readonly status: 200 | 201 | 204
   /** The media type of an answer that is a `Document`. */
@@ -82,6 +84,7 @@ export interface OperationSpec<
   readonly path: string
   readonly summary: string
   readonly access: Access
+  readonly reach?: 'tenant' | 'installation'
   readonly status?: 200 | 201 | 204
   readonly media?: string
   readonly versioned?: boolean
@@ -119,6 +122,7 @@ export function operation<
     path: spec.path,
     summary: spec.summary,
     access: spec.access,
+    reach: spec.reach ?? 'tenant',
     status: spec.status ?? (spec.answer === undefined && spec.media === undefined ? 204 : 200),
     media: spec.media,
     versioned: spec.versioned ?? false,

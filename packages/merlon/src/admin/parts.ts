@@ -1,12 +1,19 @@
 import type { AuditLog } from '../audit/audit-log.ts'
+import type { AuditReader } from '../audit/audit-reader.ts'
 import type { Clock, ScopeSet } from '../call.ts'
-import type { Actor } from '../identity/actor.ts'
-import type { Refusal } from '../identity/refusal.ts'
-import type { User, UserChange } from '../identity/user-store.ts'
+import type { Agents } from '../identity/agents.ts'
+import type { Doors } from '../identity/doors.ts'
+import type { Keys } from '../identity/keys.ts'
+import type { SignIns } from '../identity/sign-ins.ts'
+import type { SigningKeys } from '../identity/signing-keys.ts'
+import type { Tenants } from '../identity/tenants.ts'
+import type { Tokens } from '../identity/tokens.ts'
+import type { Users } from '../identity/users.ts'
 import type { Sealer } from '../sealing/seal.ts'
+import type { Alerts } from '../watch/alerts.ts'
+import type { Health } from '../watch/watch.ts'
 import type { Attempts } from './attempts.ts'
-
-type Asked<Done> = Promise<({ readonly ok: true } & Done) | Refusal>
+import type { Sessions } from './sessions.ts'
 
 /** What operations work with: made once for the process. */
 export interface ControlParts {
@@ -16,26 +23,24 @@ export interface ControlParts {
   readonly roles: ReadonlyMap<string, ScopeSet>
   readonly cursors: Sealer
   readonly attempts: Attempts
+  /** What is sealed with keys of the installation. */
+  readonly sealedFor: readonly string[]
   readonly users: Users
+  readonly tenants: Tenants
+  readonly agents: Agents
+  readonly keys: Keys
+  readonly signIns: SignIns
+  readonly tokens: Tokens
+  readonly doors: Doors
+  readonly signingKeys: SigningKeys
+  readonly auditReader: AuditReader
+  /** Undefined in a process that does not serve: it has no sessions, and watches nothing. */
+  readonly sessions: Sessions | undefined
+  readonly watch: ControlWatch | undefined
 }
 
-export interface Users {
-  createUser(
-    request: {
-      readonly tenant: string
-      readonly name: string
-      readonly role: string
-      readonly email?: string
-      readonly password?: string
-    },
-    by: Actor,
-  ): Asked<{ readonly user: User }>
-  getUser(id: string, by: Actor): Asked<{ readonly user: User }>
-  listUsers(
-    query: { readonly tenant?: string; readonly name?: string; readonly after?: string; readonly limit: number },
-    by: Actor,
-  ): Promise<readonly User[]>
-  updateUser(id: string, change: UserChange, expected: number, by: Actor): Asked<{ readonly user: User }>
-  setPassword(id: string, password: string, by: Actor): Asked<object>
-  removeUser(id: string, by: Actor): Asked<object>
+export interface ControlWatch {
+  readonly alerts: Pick<Alerts, 'list' | 'find' | 'acknowledge'>
+  metricsText(): string
+  health(): Health
 }

@@ -1,6 +1,7 @@
 import type { Instant, Principal } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { actorOf } from '../identity/actor.ts'
+import { everyTenant } from '../identity/reach.ts'
 import { decide, type Requirement } from '../policy/decide.ts'
 import { scopeSet } from '../policy/scopes.ts'
 import type { FieldError } from './control.ts'
@@ -41,14 +42,21 @@ export interface Asked {
 export interface Performed {
   readonly status: number
   /** JSON, or a document of the operation's own media type; undefined where there is nothing to say. */
-  readonly text: string | undefined
+  readonly text: string | AsyncIterable<string> | undefined
   readonly type: string | undefined
   /** The version of what is shown. */
   readonly etag: string | undefined
 }
 
-/** Refuses who may not. The tables of routes and of operations ask here, and nowhere else. */
-export function checkAccess(principal: Principal, requirement: Requirement): void {
+/** Refuses who may not. Routes ask it before a body is read, and whatever way in is taken asks it again. */
+export function checkAccess(principal: Principal, { access, reach }: Pick<Operation, 'access' | 'reach'>): void {
+  if (access === 'open') return
+  checkScope(principal, access)
+  if (reach === 'installation' && actorOf(principal).tenant !== everyTenant)
+    throw new Fault('change.forbidden', { reason: 'reach', says: 'It takes an operator of the installation.' })
+}
+
+function checkScope(principal: Principal, requirement: Requirement): void {
   const decision = decide(principal, requirement)
   if (decision.allowed) return
   // What the control plane can do is no secret, so what a role never reaches is refused like what a credential lacks.
@@ -64,7 +72,7 @@ export async function perform(operation: Operation, asked: Asked, parts: Control
   const principal = asked.principal ?? nobody
   if (operation.access !== 'open') {
     if (asked.principal === undefined) throw new Fault('credential.missing')
-    checkAccess(principal, operation.access)
+    checkAccess(principal, operation)
   }
   const input = parse(operation, asked)
   const context: ControlContext = {

@@ -45,6 +45,28 @@ export function homeOf({ principal, actor }: ControlContext): string {
   return principal.tenant !== '' ? principal.tenant : actor.tenant === everyTenant ? 'default' : actor.tenant
 }
 
+/** Names are looked for among all users within reach: they are unique in a tenant, and an operator sees several. */
+async function usersOf(
+  { parts, actor }: ControlContext,
+  query: {
+    readonly tenant: string | undefined
+    readonly name: string | undefined
+    after?: string
+    readonly limit: number
+  },
+): Promise<readonly User[]> {
+  const { name, limit, ...listing } = query
+  if (name === undefined) return parts.users.list({ ...listing, limit }, actor)
+  const found: User[] = []
+  for (let after = listing.after; found.length < limit; ) {
+    const some = await parts.users.list({ ...listing, after, limit: 1_000 }, actor)
+    found.push(...some.filter((each) => each.name === name))
+    if (some.length < 1_000) break
+    after = some.at(-1)?.id
+  }
+  return found.slice(0, limit)
+}
+
 const admin = { scope: 'admin' } as const
 
 export const userOperations: readonly Operation[] = [
@@ -65,8 +87,7 @@ export const userOperations: readonly Operation[] = [
         context,
         'users.list',
         query,
-        (at) =>
-          context.parts.users.listUsers({ ...given({ tenant: query.tenant, name: query.name }), ...at }, context.actor),
+        (at) => usersOf(context, { tenant: query.tenant, name: query.name, ...at }),
         showUser,
       ),
   }),
@@ -89,7 +110,7 @@ export const userOperations: readonly Operation[] = [
     answer: user,
     run: async (context, { body }) => {
       const { tenant = homeOf(context), name, role, ...rest } = body
-      const made = await context.parts.users.createUser({ tenant, name, role, ...given(rest) }, context.actor)
+      const made = await context.parts.users.create({ tenant, name, role, ...given(rest) }, context.actor)
       return showUser(done(made).user)
     },
   }),
@@ -102,7 +123,7 @@ export const userOperations: readonly Operation[] = [
     refuses: ['entry.unknown'],
     params: byId,
     answer: user,
-    run: async ({ parts, actor }, { params }) => showUser(done(await parts.users.getUser(params.id, actor)).user),
+    run: async ({ parts, actor }, { params }) => showUser(done(await parts.users.get(params.id, actor)).user),
   }),
   operation({
     name: 'users.update',
@@ -121,7 +142,7 @@ export const userOperations: readonly Operation[] = [
     }),
     answer: user,
     run: async ({ parts, actor }, { params, body, version }) =>
-      showUser(done(await parts.users.updateUser(params.id, given(body), version, actor)).user),
+      showUser(done(await parts.users.update(params.id, given(body), actor, version)).user),
   }),
   operation({
     name: 'users.set-password',
@@ -145,7 +166,7 @@ export const userOperations: readonly Operation[] = [
     refuses: ['change.forbidden', 'change.conflict', 'entry.unknown'],
     params: byId,
     run: async ({ parts, actor }, { params }) => {
-      done(await parts.users.removeUser(params.id, actor))
+      done(await parts.users.remove(params.id, actor))
     },
   }),
 ]

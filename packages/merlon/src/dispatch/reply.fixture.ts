@@ -36,7 +36,7 @@ export class FakeReply implements Reply {
     this.leave()
   }
 
-  document(text: string, type: string, status: number): void {
+  document(text: string | AsyncIterable<string>, type: string, status: number): void {
     if (this.gone) return
     this.note(`document ${status} ${type} ${text}`, undefined)
     this.leave()

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { pipeline, Readable } from 'node:stream'
 import type { Reply } from '../call.ts'
 import { type AnswerHeaders, corsHeaders } from './answer-headers.ts'
 import type { HttpCall } from './http-call.ts'
@@ -66,13 +67,20 @@ export class HttpReply implements Reply {
     }
   }
 
-  document(text: string, type: string, status: number): void {
+  document(text: string | AsyncIterable<string>, type: string, status: number): void {
     if (this.gone) return
     this.end()
     const head = this.head(this.headers.none)
-    head.push('Content-Type', type, 'Content-Length', String(Buffer.byteLength(text)))
+    head.push('Content-Type', type)
+    if (typeof text === 'string') {
+      head.push('Content-Length', String(Buffer.byteLength(text)))
+      this.response.writeHead(status, head)
+      this.response.end(text)
+      return
+    }
     this.response.writeHead(status, head)
-    this.response.end(text)
+    // A piece is made when the reader has taken the one before. One that cannot be made cuts the answer off, as it must.
+    pipeline(Readable.from(text, { objectMode: false }), this.response, () => undefined)
   }
 
   finish(status = 202): void {
