@@ -29,4 +29,25 @@ export interface Tables {
   /** One row: how many changes there have been. */
   identity_revision: { id: number; value: number }
   installation: { name: string; value: string }
+  data_keys: {
+    id: string
+    tenant: string
+    purpose: string
+    root: string
+    wrapped: Uint8Array
+    created_at: number
+    replaced_at: number | null
+    destroyed_at: number | null
+  }
+  histories: { session: Uint8Array; tenant: string; salt: Uint8Array; next: number; floor: number }
+  /** For each stream of a history the last event that is no longer kept. */
+  history_streams: { session: Uint8Array; stream: number; tenant: string; lost: number }
+  history_events: {
+    session: Uint8Array
+    seq: number
+    stream: number
+    tenant: string
+    at: number
+    sealed: Uint8Array
+  }
 }
