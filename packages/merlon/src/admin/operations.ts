@@ -1,4 +1,5 @@
 import { agentOperations } from './agents.ts'
+import { apiKeyOperations } from './api-keys.ts'
 import { auditOperations } from './audit.ts'
 import { authOperations } from './auth.ts'
 import { encryptionKeyOperations } from './encryption-keys.ts'
@@ -17,6 +18,7 @@ export const operations: readonly Operation[] = [
   ...userOperations,
   ...roleOperations,
   ...tenantOperations,
+  ...apiKeyOperations,
   ...agentOperations,
   ...signInOperations,
   ...sessionOperations,
