@@ -6,11 +6,16 @@ import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import type { Secrets } from './config/secrets.ts'
 import type { Log } from './dispatch/services.ts'
+import { Fault } from './errors.ts'
+import { every } from './every.ts'
 import { type Installation, openInstallation } from './installation.ts'
+import type { LimitStore } from './limit/limit-store.ts'
+import { SharedLimits } from './limit/shared-limits.ts'
 import { serve } from './serve.ts'
 import { MemoryHistoryStore } from './store/memory/history-store.ts'
 import { MemoryLimitStore } from './store/memory/limit-store.ts'
 import { MemorySessionStore } from './store/memory/session-store.ts'
+import { RedisLimitStore } from './store/redis/limit-store.ts'
 import { openSqlKeyStore } from './store/sql/key-store.ts'
 import { lockForServing, type ServingLock } from './store/sql/serving-lock.ts'
 
@@ -54,16 +59,18 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const log = options.log ?? defaultLog(config)
   const installation = await open(options.project, config, secrets, { clock, random, log })
   let lock: ServingLock | undefined
+  let limits: Awaited<ReturnType<typeof openLimits>> | undefined
   try {
     if (secrets.databaseUrl === undefined) lock = lockForServing(resolve(options.project, config.store.folder))
     await installation.follow()
+    limits = await openLimits(config, secrets, installation.audit, log)
     const serving = await serve({
       project: options.project,
       config,
       installation,
       sessions: config.session.enabled ? new MemorySessionStore(config.session.idleMs) : undefined,
       history: config.resumability.enabled ? new MemoryHistoryStore(config.resumability) : undefined,
-      limits: new MemoryLimitStore(),
+      limits: limits.store,
       mode,
       log,
       clock,
@@ -82,15 +89,64 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       keys: installation.keys,
       async close() {
         await serving.close()
+        await limits?.close()
         installation.audit.append({ type: 'server', success: true, level: 'info', action: 'stop' })
         await installation.close()
         lock?.release()
       },
     }
   } catch (error) {
+    await limits?.close()
     await installation.close()
     lock?.release()
     throw error
+  }
+}
+
+const probeMs = 250
+
+/**
+ * Where calls are counted: in this process, or in a Redis that several share. A Redis that is not there is no reason not to
+ * start: every limit says what to do without it.
+ */
+async function openLimits(
+  config: Config,
+  { redisUrl }: Secrets,
+  audit: Installation['audit'],
+  log: Log,
+): Promise<{ store: LimitStore; close(): Promise<void> }> {
+  const own = new MemoryLimitStore()
+  if (redisUrl === undefined) return { store: own, close: async () => own.close() }
+  const store = new SharedLimits({
+    shared: new RedisLimitStore({ url: redisUrl, prefix: config.store.redisPrefix, time: 'server' }),
+    own,
+    localShare: config.rateLimit.localShare,
+    onChange(state, cause) {
+      const there = state === 'shared'
+      const why = cause instanceof Fault ? (cause.cause as Error).message : undefined
+      audit.append({
+        type: 'server',
+        success: there,
+        level: there ? 'info' : 'error',
+        action: there ? 'limits.recovered' : 'limits.lost',
+        reason: why,
+      })
+      if (there) log.info({}, 'limits are shared again')
+      else log.error({ reason: why }, 'limits are not shared: Redis is out of reach')
+    },
+  })
+  await store.probe()
+  const probing = every(
+    probeMs,
+    () => store.probe(),
+    (cause) => log.error({ err: cause }, 'asking for Redis failed'),
+  )
+  return {
+    store,
+    async close() {
+      clearInterval(probing)
+      await store.close()
+    },
   }
 }
 

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
  */
 
 /** Everyone may import these; they import nothing but each other. */
-const ground = ['call.ts', 'errors.ts', 'canonical-base64.ts', 'private-file.ts']
+const ground = ['call.ts', 'errors.ts', 'canonical-base64.ts', 'private-file.ts', 'file-lock.ts']
 
 /** One idea each: rules and a port. A slice knows no other; what a scope is and who may do what is shared ground. */
 const slices = ['identity', 'session', 'history', 'limit', 'policy', 'audit', 'sealing', 'watch']
@@ -41,8 +41,20 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['app.ts', 'catalog', 'identity/authenticator.ts', 'audit:types'],
 
   // The only one that names adapters.
-  'app.ts': ['config', 'installation.ts', 'serve.ts', 'store', 'dispatch:types'],
-  'installation.ts': ['config:types', ...slices],
+  // Limits that are shared are put together of two adapters.
+  'app.ts': [
+    'config',
+    'installation.ts',
+    'serve.ts',
+    'every.ts',
+    'store',
+    'dispatch:types',
+    'limit/limit-store.ts:types',
+    'limit/shared-limits.ts',
+  ],
+  // The log of a data folder as its settings say: writer, reader, keys, and where heads go.
+  'open-audit.ts': ['config:types', 'audit', 'sealing'],
+  'installation.ts': ['open-audit.ts', 'config:types', ...slices],
   'serve.ts': [
     'config:types',
     'installation.ts:types',
@@ -77,6 +89,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'store/memory': slices
     .map((slice) => `${slice}/${slice}-store.ts`)
     .concat(identityPorts, 'sealing/data-key-store.ts'),
+  'store/redis': ['limit/limit-store.ts'],
   'store/sql': slices.map((slice) => `${slice}/${slice}-store.ts`).concat(identityPorts, 'sealing/data-key-store.ts'),
   ...Object.fromEntries(ground.map((file) => [file, []])),
 }

@@ -2,6 +2,7 @@ import { openToOthers } from '../private-file.ts'
 import type { EnvFile } from './env-file.ts'
 import { nearest } from './near.ts'
 import type { Problem } from './problem.ts'
+import type { SecretPath } from './secrets.ts'
 import { type Setting, settingsByEnvironment } from './settings.ts'
 
 /** A variable and where it was found: `env:NAME` for the process, `.env:NAME` for the file. */
@@ -20,18 +21,17 @@ export const plainNames: ReadonlyMap<string, string> = new Map([
 ])
 
 /** Names under which a secret is looked for when the configuration names no other. */
-export const secretNames: ReadonlyMap<string, 'secrets.rootKey' | 'secrets.apiKeyPepper' | 'store.databaseUrl'> =
-  new Map([
-    ['ENCRYPTION_KEY', 'secrets.rootKey'],
-    ['API_KEY_SECRET', 'secrets.apiKeyPepper'],
-    ['DATABASE_URL', 'store.databaseUrl'],
-  ])
+export const secretNames: ReadonlyMap<string, SecretPath> = new Map([
+  ['ENCRYPTION_KEY', 'secrets.rootKey'],
+  ['API_KEY_SECRET', 'secrets.apiKeyPepper'],
+  ['DATABASE_URL', 'store.databaseUrl'],
+  ['REDIS_URL', 'store.redisUrl'],
+])
 
 /** Names that belong to parts this release does not have. Being set, they earn a warning instead of silence. */
 const unusedNames: ReadonlyMap<string, string> = new Map([
   ['JWT_SECRET', 'this release issues no tokens; API keys are checked without it'],
   ['HTTPS_PORT', 'with SSL_CERT_PATH and SSL_KEY_PATH the one port speaks TLS; set PORT'],
-  ['REDIS_URL', 'this release keeps limits in one process and does not use Redis'],
 ])
 
 const secretLike = /(?:SECRET|KEY|TOKEN|PASSWORD|PASSPHRASE|CREDENTIALS?)$|^(?:DATABASE|REDIS)_URL$/
@@ -109,7 +109,7 @@ export function readEnvironment(
 export function parseVariable(setting: Setting, text: string): unknown {
   switch (setting.kind) {
     case 'number':
-      return /^-?[0-9]{1,15}$/.test(text) ? Number(text) : undefined
+      return /^-?[0-9]{1,15}(?:\.[0-9]{1,6})?$/.test(text) ? Number(text) : undefined
     case 'yes-no':
       return text === 'true' ? true : text === 'false' ? false : undefined
     case 'list':

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
+import { admin } from './sections/admin.ts'
 import { alerts } from './sections/alerts.ts'
 import { audit } from './sections/audit.ts'
 import { authentication } from './sections/authentication.ts'
@@ -96,6 +97,8 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
 
+  admin,
+
   health: z
     .strictObject({
       enabled: z.boolean().default(true).describe('Whether to answer at the health path.'),
@@ -160,6 +163,14 @@ export const configSchema = z.strictObject({
       databaseUrl: secretReference
         .optional()
         .describe('PostgreSQL instead of the embedded database: env:DATABASE_URL.'),
+      redisUrl: secretReference
+        .optional()
+        .describe('A Redis in which processes share their limits: env:REDIS_URL. Default: each counts by itself.'),
+      redisPrefix: z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, 'a short name such as merlon')
+        .default('merlon')
+        .describe('Begins every name in that Redis; servers that share their limits have the same.'),
     })
     .prefault({}),
 

@@ -3,13 +3,27 @@
 /** What to do about a secret that is no good. */
 export const makeSecrets = 'Run `merlon generate-keys --secrets` for good ones'
 
+const placeholder = /^(?:<|your[-_]|change[-_]?me|%3C)/i
+
 /** What is wrong with the address of a PostgreSQL database, or nothing. */
 export function databaseUrlProblem(text: string): string | undefined {
   if (!URL.canParse(text)) return 'is not a URL'
   const { protocol, password, hostname } = new URL(text)
   if (protocol !== 'postgres:' && protocol !== 'postgresql:') return 'is not a postgres:// address'
   if (hostname === '' && !text.includes('?')) return 'names no host'
-  if (/^(?:<|your[-_]|change[-_]?me|%3C)/i.test(password)) return 'holds a placeholder for the password'
+  if (placeholder.test(password)) return 'holds a placeholder for the password'
+  return undefined
+}
+
+/** What is wrong with the address of a Redis, or nothing. */
+export function redisUrlProblem(text: string): string | undefined {
+  const url = URL.parse(text)
+  if (url === null) return 'is not a URL'
+  const { protocol, password, hostname, pathname } = url
+  if (protocol !== 'redis:' && protocol !== 'rediss:') return 'is not a redis:// or rediss:// address'
+  if (hostname === '') return 'names no host'
+  if (!/^(?:\/[0-9]{0,3})?$/.test(pathname)) return 'names a database that is not a number'
+  if (placeholder.test(password)) return 'holds a placeholder for the password'
   return undefined
 }
 

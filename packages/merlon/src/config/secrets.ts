@@ -5,13 +5,14 @@ import { openToOthers } from '../private-file.ts'
 import { parseKeyMaterial } from '../sealing/key-material.ts'
 import type { Environment } from './environment.ts'
 import type { ConfigFiles } from './files.ts'
-import { databaseUrlProblem, makeSecrets, webhookUrlProblem } from './secret-value.ts'
+import { databaseUrlProblem, makeSecrets, redisUrlProblem, webhookUrlProblem } from './secret-value.ts'
 
 /** The settings whose value is a reference to a secret. */
 export const secretPaths = [
   'secrets.rootKey',
   'secrets.apiKeyPepper',
   'store.databaseUrl',
+  'store.redisUrl',
   'alerts.webhook.url',
   'alerts.webhook.secret',
 ] as const
@@ -55,6 +56,11 @@ export class Secrets {
   /** The address of the PostgreSQL database, password included. Absent: the embedded database. */
   get databaseUrl(): string | undefined {
     return this.#texts.get('store.databaseUrl')
+  }
+
+  /** The address of the Redis that processes share limits in, password included. Absent: each process counts by itself. */
+  get redisUrl(): string | undefined {
+    return this.#texts.get('store.redisUrl')
   }
 
   /** Where alerts are posted. */
@@ -124,6 +130,10 @@ export function secretProblem(path: SecretPath, text: string): { says: string; f
   if (path === 'store.databaseUrl') {
     const says = databaseUrlProblem(text)
     return says === undefined ? undefined : { says, fix: 'Give an address such as postgres://merlon@db.example/merlon' }
+  }
+  if (path === 'store.redisUrl') {
+    const says = redisUrlProblem(text)
+    return says === undefined ? undefined : { says, fix: 'Give an address such as rediss://merlon@redis.example:6379' }
   }
   if (path === 'alerts.webhook.url') {
     const says = webhookUrlProblem(text)

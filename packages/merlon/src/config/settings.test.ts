@@ -25,6 +25,7 @@ test('the defaults that the reference page prints are those in force', () => {
 test('the references to secrets are known as such', () => {
   expect(settings.filter(({ secret }) => secret).map(({ path }) => path)).toEqual([
     'store.databaseUrl',
+    'store.redisUrl',
     'secrets.rootKey',
     'secrets.apiKeyPepper',
     'alerts.webhook.url',

@@ -85,7 +85,7 @@ function takes(node: Node): string {
   if (node.enum !== undefined) return `one of ${node.enum.join(', ')}`
   switch (kindOf(node)) {
     case 'number':
-      return `a whole number${range(node)}`
+      return `${node.type === 'integer' ? 'a whole number' : 'a number'}${range(node)}`
     case 'yes-no':
       return 'true or false'
     case 'list':

@@ -53,13 +53,18 @@ export interface Refused {
 
 export interface LimitStore {
   /**
+   * `own`: these are the buckets of one process. `shared`: of all that name the same store. `local`: the shared store is out
+   * of reach, and each limit does what it says.
+   */
+  readonly state: 'own' | 'shared' | 'local'
+  /**
    * Takes from every bucket, or from none where one has too little. One atomic act, whoever else takes. A bucket is named
    * once in `takes`. Throws or rejects with `store.unavailable` where nobody can tell.
    */
   take(takes: readonly Take[], now: Instant): Awaitable<Taken | Refused>
   /**
-   * Whether `take` would surely refuse now, as far as is known without asking anybody. Takes nothing. `undefined` says
-   * nothing for certain.
+   * The refusal of `take` as far as it is known without asking anybody: what others gave back in the last second may not
+   * be. Takes nothing. `undefined` says nothing for certain.
    */
   peek(takes: readonly Take[], now: Instant): Refused | undefined
   /** Gives back what was taken and not used. A bucket never holds more than `burst`. */
@@ -67,6 +72,12 @@ export interface LimitStore {
   /** Forgets the buckets that are full again; answers how many. */
   sweep(now: Instant): number
   close(): Awaitable<void>
+}
+
+/** A store that several processes share, and that can be out of reach. */
+export interface SharedLimitStore extends LimitStore {
+  /** Rejects where it is out of reach. */
+  probe(): Promise<void>
 }
 
 /** What a limit is made of. */

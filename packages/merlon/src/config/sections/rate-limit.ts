@@ -15,6 +15,12 @@ export const rateLimit = z
       .max(1_000_000)
       .default(10)
       .describe('Failed authentications of one address in a minute; beyond it the wait between them doubles.'),
+    localShare: z
+      .number()
+      .min(0.01)
+      .max(1)
+      .default(0.25)
+      .describe('What part of a limit one process admits alone while a shared store is out of reach.'),
     rules: z
       .array(
         z.strictObject({

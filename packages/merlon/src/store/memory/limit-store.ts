@@ -25,6 +25,7 @@ const sweepsApartMs = 1_000
  * Beyond `bucketsMax` an unknown bucket is refused: to forget a known one would be to fill it.
  */
 export class MemoryLimitStore implements LimitStore {
+  readonly state = 'own'
   readonly #buckets = new Map<string, Bucket>()
   readonly #bucketsMax: number
   /** What the takes of one act found. One act is over before the next begins. */
