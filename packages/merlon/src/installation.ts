@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { AuditLog } from './audit/audit-log.ts'
-import { FileAuditLog } from './audit/file-log.ts'
+import type { AuditReader } from './audit/audit-reader.ts'
+import type { FileAuditLog } from './audit/file-log.ts'
 import type { Awaitable, Clock, RandomBytes } from './call.ts'
 import type { Config } from './config/schema.ts'
 import type { Secrets } from './config/secrets.ts'
@@ -11,6 +12,7 @@ import { KeyRing } from './identity/key-ring.ts'
 import type { KeyStore } from './identity/key-store.ts'
 import { type IssuedKey, type KeyChange, Keys } from './identity/keys.ts'
 import type { Verdict } from './identity/verdict.ts'
+import { type OpenAudit, openAudit } from './open-audit.ts'
 import { scopeSet } from './policy/scopes.ts'
 import { deriveKey, openRootKey, rootKeyCheck } from './sealing/root-key.ts'
 
@@ -25,7 +27,9 @@ export interface Installation {
   /** Begins to follow changes that others make. Before it every check asks the store. */
   follow(): Promise<void>
   readonly keys: Keys
-  readonly audit: AuditLog
+  readonly audit: AuditLog & Pick<FileAuditLog, 'addSink'>
+  /** Reads and verifies what was recorded. */
+  readonly auditReader: AuditReader
   readonly sealing: { readonly requestState: KeyObject; readonly cursor: KeyObject; readonly eventId: KeyObject }
   /** The first key of a new installation, made and told this once. `undefined` where it was made before. */
   makeFirstKey(): Promise<IssuedKey | undefined>
@@ -54,7 +58,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
   const folder = resolve(options.project, config.store.folder)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const store = await options.openStore(folder)
-  let audit: FileAuditLog | undefined
+  let audit: OpenAudit | undefined
   try {
     const known = await store.findFact('root-key-check')
     const root = secrets.rootKey ?? openRootKey({ folder, storeHasData: known !== undefined }).key
@@ -72,15 +76,8 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       )
     }
 
-    audit = await FileAuditLog.open(
-      config.audit.file ? resolve(options.project, config.audit.file) : join(folder, 'audit.jsonl'),
-      {
-        flushMs: config.audit.flushMs,
-        clock,
-        onFailure: (cause) => report('audit', cause),
-      },
-    )
-    const log = audit
+    audit = await openAudit({ project: options.project, folder, config: config.audit, root, clock, random, report })
+    const { log, reader } = audit
     const digest = keyDigest(pepper)
     const roles = new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)]))
     const keys = new Keys({
@@ -102,6 +99,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       follow: () => ring.start(),
       keys,
       audit: log,
+      auditReader: reader,
       sealing: {
         requestState: deriveKey(root, 'request-state'),
         cursor: deriveKey(root, 'cursor'),
@@ -111,7 +109,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       async close() {
         await ring.close()
         await store.close()
-        await log.close()
+        await audit?.close()
       },
     }
   } catch (error) {

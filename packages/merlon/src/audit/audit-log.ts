@@ -51,6 +51,8 @@ export interface AuditEntry {
   readonly key?: string | undefined
   readonly detail?: Readonly<Record<string, string | number | readonly string[]>> | undefined
   readonly durationMs?: number | undefined
+  /** The trace that the caller says it belongs to. It proves nothing. */
+  readonly traceId?: string | undefined
 }
 
 /** Where decisions are recorded. */
@@ -111,9 +113,9 @@ export function encodeEntry(entry: AuditEntry): string {
   return line
 }
 
-/** One line of the log. */
-export function encodeLine(members: string, at: Instant): string {
-  return `{"timestamp":"${stamp(at)}",${members}}\n`
+/** The members of a record with its time before them: all of a line but its place in the log. */
+export function encodeMembers(members: string, at: Instant): string {
+  return `"timestamp":"${stamp(at)}",${members}`
 }
 
 let stampedAt: Instant = Number.NaN

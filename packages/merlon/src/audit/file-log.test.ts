@@ -1,13 +1,17 @@
-import { appendFile, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { generateKeyPairSync } from 'node:crypto'
+import { appendFile, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { AuditEntry } from './audit-log.ts'
-import { FileAuditLog } from './file-log.ts'
+import { FileAuditLog, type FileLogOptions } from './file-log.ts'
+import { headSigner } from './head.ts'
+import { verifyAudit } from './verify.ts'
 
 const entry = (reason: string): AuditEntry => ({ type: 'server', success: true, level: 'info', reason })
 const unavailable = expect.objectContaining({ code: 'audit.unavailable' })
 
+const signer = headSigner(generateKeyPairSync('ed25519').privateKey)
 let folder: string
 let path: string
 let logs: FileAuditLog[]
@@ -29,10 +33,26 @@ afterEach(async () => {
 })
 
 /** Flushes only when told, so that no test waits for a timer. */
-const openLog = async (flushMs = 3_600_000) => {
-  const log = await FileAuditLog.open(path, { flushMs, clock: () => now++, onFailure: (cause) => failures.push(cause) })
+const openLog = async (flushMs = 3_600_000, options: Partial<FileLogOptions> = {}) => {
+  const log = await FileAuditLog.open(path, {
+    signer,
+    flushMs,
+    headMs: 3_600_000,
+    segmentBytes: 1_073_741_824,
+    segmentMs: 2_147_483_647,
+    onTamper: 'continue',
+    lockWaitMs: 0,
+    clock: () => now++,
+    onFailure: (cause) => failures.push(cause),
+    ...options,
+  })
   logs.push(log)
   return log
+}
+/** Closes a log as it is closed in peace. */
+const closeLog = async (log: FileAuditLog) => {
+  await log.close()
+  logs = logs.filter((one) => one !== log)
 }
 const reasons = async () => {
   const text = await readFile(path, 'utf8')
@@ -40,7 +60,21 @@ const reasons = async () => {
   return text
     .split('\n')
     .slice(0, -1)
-    .map((line) => (JSON.parse(line) as { reason: string }).reason)
+    .map((line) => JSON.parse(line) as { type: string; reason: string })
+    .filter(({ type }) => type === 'server')
+    .map(({ reason }) => reason)
+}
+
+const records = async (type: string, file = path) =>
+  (await readFile(file, 'utf8'))
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter((record) => record['type'] === type)
+const verdict = async () => {
+  const names = (await readdir(folder)).filter((name) => /^audit(?:-[0-9]+)?\.jsonl$/.test(name))
+  const files = names.map((name) => join(folder, name))
+  return verifyAudit({ files, publicKey: signer.publicKey, headFiles: [join(folder, 'audit-heads.jsonl')] })
 }
 
 /** The methods of every file handle of this process. */
@@ -113,20 +147,40 @@ describe('the audit file', () => {
   test('goes on behind what is there', async () => {
     const first = await openLog()
     await first.commit(entry('one'))
-    await first.close()
+    await closeLog(first)
     await (await openLog()).commit(entry('two'))
     expect(await reasons()).toEqual(['one', 'two'])
   })
 
-  test.each([
-    ['a line without its end', '{"reason":"one"}\n{"reas', ['one', 'new']],
-    ['nothing but a torn line', '{"rea', ['new']],
-    ['whole lines', '{"reason":"one"}\n', ['one', 'new']],
-    ['nothing', '', ['new']],
-  ])('a file that ends with %s is healed when it is opened', async (_, before, after) => {
-    await writeFile(path, before)
+  test.each([1, 2, 60, 100])('a last line that lost all but %i bytes is cut off when it is opened', async (left) => {
+    const first = await openLog()
+    await first.commit(entry('one'))
+    await first.commit(entry('torn'))
+    const bytes = await readFile(path)
+    const torn = bytes.subarray(0, bytes.lastIndexOf(0x0a, -2) + 1 + left)
+    await closeLog(first)
+    await rm(join(folder, 'audit-heads.jsonl'))
+    await writeFile(path, torn)
+    const log = await openLog()
+    await log.commit(entry('new'))
+    expect(await reasons()).toEqual(['one', 'new'])
+    expect(await records('audit')).toMatchObject([{ action: 'recovered', detail: { unsigned: 2, torn: left } }])
+    await closeLog(log)
+    expect(await verdict()).toMatchObject({ ok: true, problems: [] })
+  })
+
+  test('an empty file is begun', async () => {
+    await writeFile(path, '')
     await (await openLog()).commit(entry('new'))
-    expect(await reasons()).toEqual(after)
+    expect(await reasons()).toEqual(['new'])
+  })
+
+  test('a second writer is refused until the first has closed', async () => {
+    const first = await openLog()
+    await expect(openLog()).rejects.toThrow('another process writes the audit log')
+    await closeLog(first)
+    await (await openLog()).commit(entry('now'))
+    expect(await reasons()).toEqual(['now'])
   })
 })
 
@@ -197,7 +251,7 @@ describe('an audit file that cannot be written', () => {
 
   test('RL-17: refuses calls when too many records wait, and beyond twice that counts what it cannot keep', async () => {
     const log = await openLog()
-    const line = `"reason":"${'x'.repeat(1_048_576)}"`
+    const line = `"level":"info","type":"server","reason":"${'x'.repeat(1_048_576)}"`
     for (let at = 0; at < 8; at++) log.appendLine(line)
     expect(() => log.check()).toThrow(unavailable)
     for (let at = 0; at < 40; at++) log.appendLine(line)
@@ -206,7 +260,7 @@ describe('an audit file that cannot be written', () => {
     expect(found.slice(-2)).toEqual(['after', 'records-lost'])
     const lost = 48 - (found.length - 2)
     expect(lost).toBeGreaterThan(30)
-    expect(JSON.parse((await readFile(path, 'utf8')).trimEnd().split('\n').at(-1)!)).toMatchObject({
+    expect((await records('server')).at(-1)).toMatchObject({
       type: 'server',
       success: false,
       level: 'error',
@@ -218,14 +272,216 @@ describe('an audit file that cannot be written', () => {
   })
 })
 
-test('a record that another process wrote behind a write that failed stands', async () => {
-  const log = await openLog()
-  const record = entry('ours')
-  // The disk fills after one whole line and a half; before we try again, another process has room for its own.
-  await fillDiskAfter(100_000)
-  await expect(log.commit(record)).rejects.toThrow(unavailable)
-  await appendFile(path, '{"timestamp":"2027-01-15T08:00:00.000Z","reason":"theirs"}\n')
-  await log.commit(entry('later'))
-  expect(await reasons()).toContain('theirs')
-  expect(await reasons()).toContain('later')
+describe('a log that somebody else changed', () => {
+  /** A log that was closed in peace, as its lines. */
+  const written = async () => {
+    const log = await openLog()
+    for (const reason of ['one', 'two', 'three']) await log.commit(entry(reason))
+    await closeLog(log)
+    return (await readFile(path, 'utf8')).split('\n').slice(0, -1)
+  }
+  const put = (lines: readonly string[]) => writeFile(path, lines.map((line) => `${line}\n`).join(''))
+
+  test.each<[string, string, (lines: string[]) => readonly string[]]>([
+    ['edited', 'edited', (lines) => lines.with(2, lines[2]!.replace('two', 'TWO'))],
+    ['robbed of a line', 'removed', (lines) => lines.toSpliced(2, 1)],
+    ['cut short', 'truncated', (lines) => lines.slice(0, -2)],
+    ['replaced by what is no log', 'edited', () => ['{"reason":"one"}']],
+  ])('AL-02: that was %s is left as it is, and a new one names it', async (_, kind, change) => {
+    const found = change(await written())
+    await put(found)
+    const log = await openLog()
+    await log.commit(entry('after'))
+    expect(await reasons()).toEqual(['after'])
+    expect(await readFile(join(folder, 'audit-000000.jsonl'), 'utf8')).toBe(found.map((line) => `${line}\n`).join(''))
+    expect(await records('audit')).toMatchObject([
+      {
+        action: 'tamper',
+        success: false,
+        level: 'error',
+        reason: kind,
+        detail: { when: 'start', file: 'audit-000000.jsonl' },
+      },
+    ])
+    expect(failures).toMatchObject([{ message: expect.stringContaining('was tampered with') }])
+    await closeLog(log)
+    expect(await verdict()).toMatchObject({ ok: false })
+    const again = await openLog()
+    await again.commit(entry('later'))
+    expect(await reasons()).toEqual(['after', 'later'])
+    expect(failures).toHaveLength(1)
+  })
+
+  test('AL-02: that was removed with all it held is missed', async () => {
+    await written()
+    await rm(path)
+    await (await openLog()).commit(entry('after'))
+    expect(await records('audit')).toMatchObject([
+      { action: 'tamper', detail: { says: 'the log is gone: a head covers 4 records of it' } },
+    ])
+  })
+
+  test('AL-02: that was replaced by an older copy is known by its head', async () => {
+    await written()
+    const copy = await readFile(path)
+    const log = await openLog()
+    await log.commit(entry('four'))
+    await closeLog(log)
+    await writeFile(path, copy)
+    await openLog()
+    expect(await records('audit')).toMatchObject([{ action: 'tamper', reason: 'truncated' }])
+  })
+
+  test('AL-02: is not gone on with where that is to be refused', async () => {
+    const lines = await written()
+    await put(lines.with(2, lines[2]!.replace('two', 'TWO')))
+    await expect(openLog(3_600_000, { onTamper: 'refuse' })).rejects.toThrow(
+      'the audit log was tampered with: record 2 was changed',
+    )
+    await put(lines)
+    await (await openLog(3_600_000, { onTamper: 'refuse' })).commit(entry('four'))
+    expect(await reasons()).toEqual(['one', 'two', 'three', 'four'])
+  })
+
+  test.each<[string, () => Promise<void>]>([
+    ['writes into', () => appendFile(path, '{"reason":"theirs"}\n')],
+    ['cuts', async () => writeFile(path, (await readFile(path)).subarray(0, -10))],
+  ])('AL-02: while it is written: who %s it is told of in a new one, and no record is lost', async (_, change) => {
+    const log = await openLog()
+    await log.commit(entry('one'))
+    await change()
+    await log.commit(entry('two'))
+    log.append(entry('three'))
+    await closeLog(log)
+    expect(await reasons()).toEqual(['two', 'three'])
+    expect(await records('audit')).toMatchObject([{ action: 'tamper', detail: { when: 'running' } }])
+    const { logs: verified, problems } = await verdict()
+    expect(verified).toHaveLength(2)
+    expect(problems.map(({ kind }) => kind)).toContain('found-tampered')
+    expect(failures).toHaveLength(1)
+  })
+
+  test('AL-02: a file of another hand in its place is not written past', async () => {
+    const log = await openLog()
+    await log.commit(entry('one'))
+    await rename(path, join(folder, 'elsewhere'))
+    await writeFile(path, '')
+    log.append(entry('two'))
+    await expect(log.signHead()).rejects.toThrow(unavailable)
+    expect(() => log.check()).toThrow(unavailable)
+  })
+})
+
+describe('the files of a log', () => {
+  const small = { segmentBytes: 3_000 }
+  const files = async () => (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort()
+
+  test('AL-06: one that is full is closed with a head, and the next goes on', async () => {
+    const log = await openLog(3_600_000, small)
+    for (let at = 0; at < 60; at++) await log.commit(entry(`r${at}`))
+    await closeLog(log)
+    const names = await files()
+    expect(names.slice(0, 4)).toEqual([
+      'audit-000000.jsonl',
+      'audit-000001.jsonl',
+      'audit-000002.jsonl',
+      'audit-heads.jsonl',
+    ])
+    for (const name of names.slice(0, 3)) {
+      const lines = (await readFile(join(folder, name), 'utf8')).trimEnd().split('\n')
+      expect(lines[0]).toContain('"type":"segment"')
+      expect(lines.at(-1)).toContain('"type":"head"')
+    }
+    expect(await verdict()).toMatchObject({ ok: true, logs: [{ first: 0, segments: names.length - 1 }] })
+  })
+
+  test('one that is old is closed', async () => {
+    const log = await openLog(3_600_000, { segmentMs: 60_000 })
+    await log.commit(entry('one'))
+    now += 60_000
+    await log.commit(entry('two'))
+    expect(await files()).toEqual(['audit-000000.jsonl', 'audit-heads.jsonl', 'audit.jsonl'])
+  })
+
+  test('AL-06: what is kept long enough is removed from its oldest end, said, and what is left is sound', async () => {
+    const log = await openLog(3_600_000, { ...small, keepMs: 86_400_000 })
+    for (let at = 0; at < 30; at++) await log.commit(entry(`old${at}`))
+    const old = (await files()).filter((name) => /[0-9]/.test(name))
+    now += 86_400_000
+    for (let at = 0; at < 30; at++) await log.commit(entry(`new${at}`))
+    await closeLog(log)
+    const left = await files()
+    expect(left.filter((name) => old.includes(name))).toEqual([])
+    const {
+      ok,
+      logs: [verified],
+    } = await verdict()
+    expect(ok).toBe(true)
+    expect(verified!.first).toBeGreaterThan(10)
+    const prunes = (await Promise.all(left.map((name) => records('audit', join(folder, name))))).flat()
+    expect(prunes[0]).toMatchObject({ action: 'prune', detail: { files: expect.arrayContaining(old) } })
+  })
+
+  test('AL-06: more than may be kept is removed from its oldest end', async () => {
+    const log = await openLog(3_600_000, { ...small, keepBytes: 12_000 })
+    for (let at = 0; at < 200; at++) await log.commit(entry(`r${at}`))
+    await closeLog(log)
+    expect((await files()).length).toBeLessThan(8)
+    expect(await verdict()).toMatchObject({ ok: true })
+    // By hand, another one.
+    await rm(join(folder, (await files())[0]!))
+    expect(await verdict()).toMatchObject({ ok: false, problems: [{ kind: 'beginning-missing' }] })
+  })
+
+  test('a crash between the closing of one and the beginning of the next is healed', async () => {
+    const log = await openLog(3_600_000, small)
+    for (let at = 0; at < 60; at++) await log.commit(entry(`r${at}`))
+    await closeLog(log)
+    const before = (await verdict()).records
+    // The newest had its number, and its successor had no name yet.
+    await rename(path, join(folder, 'audit-000099.jsonl'))
+    await writeFile(`${path}.next`, '{"half a li')
+    const next = await openLog()
+    await next.commit(entry('after'))
+    await closeLog(next)
+    expect(await reasons()).toEqual(['after'])
+    expect(await verdict()).toMatchObject({ ok: true, records: before + 3 })
+    expect(await files()).not.toContain('audit.jsonl.next')
+  })
+
+  test('AL-02: a head is signed when it is due, only where something is new, and told when it is on the disk', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const log = await openLog(3_600_000, { headMs: 10_000 })
+      const heads: number[] = []
+      log.onHead(({ size }) => void heads.push(size))
+      log.append(entry('one'))
+      vi.advanceTimersByTime(9_999)
+      await log.written()
+      expect(heads).toEqual([])
+      vi.advanceTimersByTime(1)
+      await log.written()
+      expect(heads).toEqual([2])
+      vi.advanceTimersByTime(60_000)
+      await log.written()
+      await log.signHead()
+      expect(heads).toEqual([2])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('AL-08: a clock that is set back changes no order', async () => {
+    const log = await openLog()
+    await log.commit(entry('one'))
+    now -= 86_400_000
+    await log.commit(entry('two'))
+    await closeLog(log)
+    const seqs = (await readFile(path, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).seq)
+    expect(seqs).toEqual([0, 1, 2, 3])
+    expect(await verdict()).toMatchObject({ ok: true, records: 4 })
+  })
 })

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type AuditEntry, type AuditLog, encodeEntry, encodeLine } from '../audit/audit-log.ts'
+import { type AuditEntry, type AuditLog, encodeEntry, encodeMembers } from '../audit/audit-log.ts'
 import { type ErrorCode, errors, Fault } from '../errors.ts'
 import { anyText } from '../text.fixture.ts'
 import type { Admitted } from './ready.ts'
@@ -9,7 +9,7 @@ import { alice, serverWith } from './server.fixture.ts'
 
 function auditOf() {
   const records: AuditEntry[] = []
-  const appendLine = (members: string) => void records.push(JSON.parse(encodeLine(members, 0)))
+  const appendLine = (members: string) => void records.push(JSON.parse(`{${encodeMembers(members, 0)}}`))
   const log: AuditLog = {
     append: (entry) => appendLine(encodeEntry(entry)),
     appendLine,

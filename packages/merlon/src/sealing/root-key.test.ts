@@ -112,7 +112,8 @@ describe('the root key (CR-04, CR-12)', () => {
       'event-id',
       'request-state',
       'cursor',
-      'audit',
+      'audit-head',
+      'audit-digest',
       'key-check',
     ]
     const keys = purposes.map((purpose) => deriveKey(root, purpose).export().toString('hex'))

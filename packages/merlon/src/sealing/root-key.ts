@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
+import { createHmac, createPrivateKey, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
 import {
   closeSync,
   constants,
@@ -40,7 +40,8 @@ export type KeyPurpose =
   | 'event-id'
   | 'request-state'
   | 'cursor'
-  | 'audit'
+  | 'audit-head'
+  | 'audit-digest'
   | 'key-check'
   | 'data-key-wrap'
 
@@ -79,6 +80,18 @@ export function deriveKey(root: KeyObject, purpose: KeyPurpose): KeyObject {
   const key = createSecretKey(bytes)
   bytes.fill(0)
   return key
+}
+
+/** A key of Ed25519 for one purpose: its seed is the key that is derived for it (RFC 8410 §7). */
+export function deriveSigningKey(root: KeyObject, purpose: KeyPurpose): KeyObject {
+  const seed = deriveKey(root, purpose).export()
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed])
+  try {
+    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  } finally {
+    seed.fill(0)
+    der.fill(0)
+  }
 }
 
 /** Tells one root key from another without telling anything of it: kept in the store, to recognise a wrong one. */

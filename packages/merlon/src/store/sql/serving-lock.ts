@@ -1,31 +1,19 @@
-import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { type FileLock, lockFile } from '../../file-lock.ts'
 
 /** Held for as long as a process serves from a data folder. */
-export interface ServingLock {
-  release(): void
-}
+export type ServingLock = FileLock
 
 /**
- * Lets one process serve from a data folder: two would each keep sessions and limits of their own. The lock is one of the
- * system on a file that holds nothing, so that it ends with its process, however that ends. Throws, in words for the
+ * Lets one process serve from a data folder: two would each keep sessions and limits of their own. Throws, in words for the
  * operator, where another process has it.
  */
 export function lockForServing(folder: string): ServingLock {
-  const path = join(folder, 'serving.lock')
-  closeSync(openSync(path, 'a', 0o600))
-  const lock = new DatabaseSync(path)
-  try {
-    lock.exec('pragma busy_timeout = 0; pragma journal_mode = off; begin exclusive')
-  } catch (cause) {
-    lock.close()
+  const lock = lockFile(join(folder, 'serving.lock'))
+  if (lock === undefined) {
     throw new Error(
       `another server serves from ${folder}; stop it, or give this one a folder of its own with MERLON_STORE_FOLDER`,
-      {
-        cause,
-      },
     )
   }
-  return { release: () => lock.close() }
+  return lock
 }

@@ -1,0 +1,97 @@
+import type { KeyObject } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { AuditReader } from './audit/audit-reader.ts'
+import { FileAuditLog } from './audit/file-log.ts'
+import { FileAuditReader } from './audit/file-reader.ts'
+import { headSigner } from './audit/head.ts'
+import { headExport, headsToAddress, headsToFile } from './audit/head-export.ts'
+import type { Clock, RandomBytes } from './call.ts'
+import type { Config } from './config/schema.ts'
+import { deriveSigningKey } from './sealing/root-key.ts'
+
+export interface OpenAudit {
+  readonly log: FileAuditLog
+  readonly reader: AuditReader
+  /** Signs and writes what is left, and sends the last head. */
+  close(): Promise<void>
+}
+
+export interface AuditParts {
+  readonly project: string
+  /** The data folder. */
+  readonly folder: string
+  readonly config: Config['audit']
+  readonly root: KeyObject
+  readonly clock: Clock
+  readonly random: RandomBytes
+  readonly report: (what: string, cause: unknown) => void
+}
+
+const dayMs = 86_400_000
+/** How long a command waits for another that is soon done. */
+const lockWaitMs = 2_000
+
+/** Where the audit log of a project is, for those who read its files without opening it. */
+export function auditPath(project: string, folder: string, { file }: Config['audit']): string {
+  return file === undefined ? join(folder, 'audit.jsonl') : resolve(project, file)
+}
+
+/** Opens the audit log of a data folder, and puts the key that its heads are verified with beside it. */
+export async function openAudit({
+  project,
+  folder,
+  config,
+  root,
+  clock,
+  random,
+  report,
+}: AuditParts): Promise<OpenAudit> {
+  const signer = headSigner(deriveSigningKey(root, 'audit-head'))
+  const { flushMs, headMs, segmentBytes, segmentMs, keepDays, keepBytes, onTamper, heads } = config
+  const log = await FileAuditLog.open(auditPath(project, folder, config), {
+    signer,
+    clock,
+    random,
+    flushMs,
+    headMs,
+    segmentBytes,
+    segmentMs,
+    keepMs: keepDays === undefined ? undefined : keepDays * dayMs,
+    keepBytes,
+    onTamper,
+    lockWaitMs,
+    onFailure: (cause) => report('audit', cause),
+  })
+  const reader = new FileAuditReader(log.files, log, signer.publicKey)
+  writeIfOther(join(folder, 'audit-key.pem'), reader.publicKey)
+  const sends = [
+    ...(heads.file === undefined ? [] : [headsToFile(resolve(project, heads.file))]),
+    ...(heads.webhook === undefined ? [] : [headsToAddress(heads.webhook)]),
+  ]
+  const exports = sends.map((send) =>
+    headExport({ send, onFailure: (cause) => report('the export of audit heads', cause) }),
+  )
+  for (const each of exports) log.onHead((head) => each.take(head))
+  return {
+    log,
+    reader,
+    async close() {
+      try {
+        await log.close()
+      } finally {
+        await Promise.all(exports.map((each) => each.close()))
+      }
+    },
+  }
+}
+
+/** The public key is no secret. Whoever verifies should have a copy of their own; this one is for taking it. */
+function writeIfOther(path: string, text: string): void {
+  try {
+    if (readFileSync(path, 'utf8') === text) return
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  writeFileSync(path, text, { mode: 0o644 })
+}
