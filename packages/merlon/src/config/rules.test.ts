@@ -26,6 +26,36 @@ const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] =
   ],
   ['A certificate comes with its key.', { tls: { keyPath: 'key.pem' } }, {}],
   [
+    'Beyond loopback the control plane is served only with TLS, or behind a named TLS-terminating proxy.',
+    { admin: { host: '0.0.0.0' } },
+    { admin: { host: '0.0.0.0' }, tls: { certificatePath: 'chain.pem', keyPath: 'key.pem' } },
+  ],
+  [
+    'Beyond loopback the control plane is served only with TLS, or behind a named TLS-terminating proxy.',
+    { admin: { host: '::' } },
+    { admin: { host: '::', listener: 'off' } },
+  ],
+  [
+    'The control plane has a port of its own.',
+    { server: { port: 4000 }, admin: { port: 4000 } },
+    { server: { port: 0 }, admin: { port: 0 } },
+  ],
+  [
+    'The control plane has a port of its own.',
+    { server: { port: 65_535 } },
+    { server: { port: 65_535 }, admin: { port: 4001 } },
+  ],
+  [
+    'Beside the MCP endpoint the control plane has paths of its own.',
+    { admin: { listener: 'shared' }, server: { endpoint: '/api/mcp' } },
+    { admin: { listener: 'own' }, server: { endpoint: '/api/mcp' } },
+  ],
+  [
+    'Beside the MCP endpoint the control plane has paths of its own.',
+    { admin: { listener: 'shared' }, health: { path: '/metrics' } },
+    { admin: { listener: 'shared' }, health: { path: '/apish' } },
+  ],
+  [
     'On loopback the Host check cannot be skipped.',
     { server: { host: '127.0.0.1', dangerouslySkipHostCheck: true } },
     { server: { host: '10.1.2.3', trustedProxies: ['10.0.0.0/8'], dangerouslySkipHostCheck: true } },

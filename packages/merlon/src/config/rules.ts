@@ -82,6 +82,57 @@ export const rules: readonly Rule[] = [
       }),
   },
   {
+    promise: 'Beyond loopback the control plane is served only with TLS, or behind a named TLS-terminating proxy.',
+    source: 'TR-01',
+    id: 'CA-121',
+    severity: 'error',
+    check: ({ admin, server, tls }) =>
+      when(
+        admin.listener === 'own' &&
+          !isLoopback(admin.host) &&
+          server.trustedProxies.length === 0 &&
+          tls.keyPath === undefined,
+        {
+          paths: ['admin.host', 'server.trustedProxies'],
+          says: 'the control plane listens beyond loopback without TLS',
+          fix: 'Set tls.certificatePath and tls.keyPath, name the TLS-terminating proxy in server.trustedProxies, or listen on 127.0.0.1',
+        },
+      ),
+  },
+  {
+    promise: 'The control plane has a port of its own.',
+    source: 'AD-01',
+    id: 'CA-122',
+    severity: 'error',
+    check: ({ admin, server }) => {
+      const port = admin.port ?? (server.port === 0 ? 0 : server.port + 1)
+      const taken = port !== 0 && port === server.port && admin.host === server.host
+      return when(admin.listener === 'own' && (taken || port > 65_535), {
+        paths: ['admin.port', 'server.port'],
+        says: taken ? 'is the port of the MCP endpoint' : 'there is no port after server.port',
+        fix: 'Name another port, or set admin.listener to off and use the socket in the data folder',
+      })
+    },
+  },
+  {
+    promise: 'Beside the MCP endpoint the control plane has paths of its own.',
+    source: 'AD-01',
+    id: 'CA-123',
+    severity: 'error',
+    check: ({ admin, server, health }) =>
+      when(
+        admin.listener === 'shared' &&
+          [server.endpoint, health.path].some(
+            (path) => path === '/metrics' || path === '/api' || path.startsWith('/api/'),
+          ),
+        {
+          paths: ['server.endpoint', 'health.path', 'admin.listener'],
+          says: 'is a path of the control plane, which is served here',
+          fix: 'Choose a path outside /api and /metrics, or set admin.listener to own',
+        },
+      ),
+  },
+  {
     promise: 'On loopback the Host check cannot be skipped.',
     source: 'OH-04',
     id: 'CA-102',
@@ -335,4 +386,10 @@ export const rules: readonly Rule[] = [
         fix: 'Set alerts.webhook.secret',
       }),
   },
+]
+
+/** The numbers in the audit that the loader gives to what it says; those beyond `rules` belong to its other checks. */
+export const loaderRuleIds: readonly string[] = [
+  ...rules.map(({ id }) => id),
+  ...['CA-002', 'CA-003', 'CA-004', 'CA-005', 'CA-006', 'CA-106', 'CA-601', 'CA-602'],
 ]
