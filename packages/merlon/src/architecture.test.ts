@@ -71,7 +71,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   // The table of operations, and its client. How they are reached over HTTP is for control-routes.ts.
   admin: ['wire/json.ts', ...slices],
   'control-routes.ts': ['admin', 'transport', 'guard'],
-  'credentials.ts': ['guard:types', 'identity'],
+  'credentials.ts': ['guard:types', 'identity', 'wire/json.ts'],
   'every.ts': [],
   'routes.ts': ['config:types', 'transport', 'guard', 'dispatch'],
 

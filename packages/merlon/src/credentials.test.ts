@@ -1,56 +1,184 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { verifier } from './credentials.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type CredentialParts, verifiers } from './credentials.ts'
 import { type Authenticator, accept, reject } from './identity/authenticator.ts'
+import { Doors } from './identity/doors.ts'
+import type { IssuerSettings } from './identity/foreign-issuer.ts'
+import {
+  issuerUrl,
+  keySetOf,
+  now,
+  Published,
+  pairOf,
+  proofOf,
+  resource,
+  shownWith,
+  thumbprintOf,
+  tokenOf,
+} from './identity/token.fixture.ts'
+import type { Door, Scheme } from './identity/verdict.ts'
 import { scopeSet } from './policy/scopes.ts'
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
 
-const now = 1_800_000_000_000
-const request = { address: '192.0.2.1', requestId: 'r1' }
-const asked: string[] = []
-const keys = {
-  verify: (credential: string) => {
-    asked.push(credential)
-    return { ok: false, reason: 'unknown', credential: undefined } as const
-  },
+const pair = pairOf('k1')
+const settings: IssuerSettings = {
+  issuer: issuerUrl,
+  controlAudience: 'https://mcp.example:4001/api',
+  algorithms: ['ES256'],
+  types: ['at+jwt'],
+  untyped: false,
+  required: {},
+  jwksUri: `${issuerUrl}/keys`,
+  tenant: { value: 'a' },
+  role: { value: 'user' },
+  scopes: { claim: 'scope' },
+  skewMs: 30_000,
+  lifetimeMsMax: 86_400_000,
+  dpop: 'optional',
+  allowPrivateNetwork: false,
+  dangerouslyAllowHttp: false,
 }
-const verify = (authenticate: Authenticator['authenticate']) =>
-  verifier(keys, { authenticate }, new Map([['user', scopeSet(['read', 'write'])]]), () => now)
 
-test('what begins like a key of ours is never shown to the authenticator', async () => {
-  const authenticate = vi.fn()
-  await verify(authenticate)('mrl_x', request)
-  expect(authenticate).not.toHaveBeenCalled()
-  expect(asked).toContain('mrl_x')
-})
+function verifierWith(more: Partial<CredentialParts> = {}, door: Door = 'mcp') {
+  const published = new Published()
+  published.documents.set(`${issuerUrl}/keys`, keySetOf(pair))
+  const doors = new Doors()
+  doors.serveAt('https://mcp.example')
+  doors.open('mcp', resource)
+  doors.open('control', 'https://mcp.example:4001/api')
+  const keysAsked: string[] = []
+  const verify = verifiers({
+    verify: (credential, at, address) => {
+      keysAsked.push(`${credential} ${at} ${address}`)
+      return { ok: false, reason: 'unknown', credential: undefined }
+    },
+    tokens: { asIssuer: () => undefined },
+    signingKeys: { onDestroyed() {} },
+    doors,
+    tenants: { tenantAt: () => ({ scopes: undefined }) },
+    issuers: [settings],
+    authenticator: undefined,
+    roles: new Map([['user', scopeSet(['read', 'write'])]]),
+    clock: () => now,
+    report: () => expect.unreachable(),
+    fetch: published.fetch,
+    ...more,
+  })(door)
+  const ask = (credential: string, scheme: Scheme = 'bearer', headers: Record<string, string> = {}) =>
+    verify(credential, shownWith(headers), scheme)
+  return { ask, keysAsked, published }
+}
 
-test('what it accepts acts within its role, what it rejects is refused', async () => {
-  const good = accept({ subject: 'ann', scopes: ['read', 'admin'], expiresAt: now + 1 })
-  expect(await verify(() => good)('token', request)).toMatchObject({
-    ok: true,
-    principal: { id: 'ann', kind: 'external' },
+const module = (authenticate: Authenticator['authenticate']) => verifierWith({ authenticator: { authenticate } }).ask
+
+describe('the module of a project', () => {
+  test('is never shown what begins like a key of ours', async () => {
+    const authenticate = vi.fn()
+    const { ask, keysAsked } = verifierWith({ authenticator: { authenticate } })
+    expect(await ask('mrl_x')).toMatchObject({ ok: false })
+    expect(authenticate).not.toHaveBeenCalled()
+    expect(keysAsked).toEqual(['mrl_x mcp 192.0.2.1'])
   })
-  expect(await verify(() => reject('expired'))('token', request)).toEqual({
-    ok: false,
-    reason: 'expired',
-    credential: undefined,
+
+  test('is never shown a token of an issuer that is configured, good or bad', async () => {
+    const authenticate = vi.fn(() => accept({ subject: 'eve', scopes: ['read'], expiresAt: now + 1 }))
+    const ask = module(authenticate)
+    expect(await ask(tokenOf(pair))).toMatchObject({ ok: true, principal: { id: `${issuerUrl}#ann` } })
+    expect(await ask(tokenOf(pair, { aud: 'https://other.example' }))).toMatchObject({ reason: 'token-audience' })
+    expect(await ask(tokenOf(pair, {}, { crit: ['exp'] }))).toMatchObject({ reason: 'token-header' })
+    expect(authenticate).not.toHaveBeenCalled()
+  })
+
+  test('is shown tokens of issuers that are not', async () => {
+    const seen = vi.fn(() => reject('not mine'))
+    const token = tokenOf(pair, { iss: 'https://elsewhere.example' })
+    expect(await module(seen)(token)).toEqual({ ok: false, reason: 'not mine', credential: undefined })
+    expect(seen).toHaveBeenCalledWith(token, { address: '192.0.2.1', requestId: 'r1' })
+  })
+
+  test('accepts what then acts within its role, and what it rejects is refused', async () => {
+    const good = accept({ subject: 'ann', scopes: ['read', 'admin'], expiresAt: now + 1 })
+    expect(await module(() => good)('opaque')).toMatchObject({ ok: true, principal: { id: 'ann', kind: 'external' } })
+    expect(await module(() => reject('expired'))('opaque')).toEqual({
+      ok: false,
+      reason: 'expired',
+      credential: undefined,
+    })
+  })
+
+  test('AD-01: opens no door but the MCP endpoint', async () => {
+    const authenticate = vi.fn(() => accept({ subject: 'ann', scopes: ['admin'], expiresAt: now + 1 }))
+    const { ask } = verifierWith({ authenticator: { authenticate } }, 'control')
+    expect(await ask('opaque')).toMatchObject({ ok: false })
+    expect(authenticate).not.toHaveBeenCalled()
+  })
+
+  test.each([
+    ['throws', () => Promise.reject(new Error('the directory is down'))],
+    ['never answers', () => new Promise<never>(() => undefined)],
+  ])('that %s is an outage of ours, not a bad credential', async (_what, authenticate) => {
+    const refused = expect(module(authenticate)('opaque')).rejects.toMatchObject({ code: 'store.unavailable' })
+    await vi.advanceTimersByTimeAsync(5_000)
+    await refused
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test.each([true, {}, { ok: true }, { subject: 'ann', scopes: ['admin'], expiresAt: now + 1 }, undefined])(
+    'that answers %o denies',
+    async (answer) => {
+      expect(await module(() => answer as never)('opaque')).toMatchObject({ ok: false })
+    },
+  )
+})
+
+describe('the door', () => {
+  test('AD-01: a key is asked about at the door where it was shown', async () => {
+    const { ask, keysAsked } = verifierWith({}, 'control')
+    await ask('mrl_x')
+    expect(keysAsked).toEqual(['mrl_x control 192.0.2.1'])
+  })
+
+  test('AD-01: a token opens the door it is for, and no other', async () => {
+    const control = tokenOf(pair, { aud: 'https://mcp.example:4001/api' })
+    const mcp = tokenOf(pair)
+    expect(await verifierWith({}, 'mcp').ask(mcp)).toMatchObject({ ok: true })
+    expect(await verifierWith({}, 'mcp').ask(control)).toMatchObject({ reason: 'token-audience' })
+    expect(await verifierWith({}, 'control').ask(control)).toMatchObject({ ok: true })
+    expect(await verifierWith({}, 'control').ask(mcp)).toMatchObject({ reason: 'token-audience' })
+  })
+
+  test('an issuer that names no audience for the control plane does not open it', async () => {
+    const { controlAudience: _none, ...plain } = settings
+    const { ask } = verifierWith({ issuers: [plain] }, 'control')
+    expect(await ask(tokenOf(pair, { aud: 'https://mcp.example:4001/api' }))).toMatchObject({
+      reason: 'token-audience',
+    })
   })
 })
 
-test.each([
-  ['throws', () => Promise.reject(new Error('the directory is down'))],
-  ['never answers', () => new Promise<never>(() => undefined)],
-])('one that %s is an outage of ours, not a bad credential', async (_what, authenticate) => {
-  const refused = expect(verify(authenticate)('token', request)).rejects.toMatchObject({ code: 'store.unavailable' })
-  await vi.advanceTimersByTimeAsync(5_000)
-  await refused
-  expect(vi.getTimerCount()).toBe(0)
+describe('the scheme', () => {
+  test('a token goes in Authorization alone, a key never with a proof', async () => {
+    const { ask, keysAsked } = verifierWith()
+    expect(await ask(tokenOf(pair), 'header')).toMatchObject({ reason: 'unknown' })
+    expect(await ask('mrl_x', 'dpop')).toMatchObject({ reason: 'scheme' })
+    expect(keysAsked).toEqual([])
+  })
+
+  test('RS-13: a proof is for the address of the door, and a token without a binding needs none', async () => {
+    const { ask } = verifierWith()
+    const bound = tokenOf(pair, { cnf: { jkt: thumbprintOf(pair) } })
+    expect(await ask(bound, 'dpop', { dpop: proofOf(pair, bound) })).toMatchObject({ ok: true })
+    expect(await ask(tokenOf(pair), 'dpop', { dpop: proofOf(pair, tokenOf(pair)) })).toMatchObject({
+      reason: 'token-scheme',
+    })
+  })
 })
 
-test.each([true, {}, { ok: true }, { subject: 'ann', scopes: ['admin'], expiresAt: now + 1 }, undefined])(
-  'an answer of %o denies',
-  async (answer) => {
-    expect(await verify(() => answer as never)('token', request)).toMatchObject({ ok: false })
-  },
-)
+test('an outage of an issuer is told, and is no bad credential', async () => {
+  const told = vi.fn()
+  const down = new Published()
+  const { ask } = verifierWith({ fetch: down.fetch, report: told })
+  await expect(ask(tokenOf(pair))).rejects.toMatchObject({ code: 'store.unavailable' })
+  expect(told).toHaveBeenCalledOnce()
+})

@@ -1,26 +1,110 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Awaitable, Clock } from './call.ts'
+import type { Awaitable, Clock, ScopeSet } from './call.ts'
 import { Fault } from './errors.ts'
 import type { Gate } from './guard/gate.ts'
 import { type Authenticator, verdictOf } from './identity/authenticator.ts'
+import type { Doors } from './identity/doors.ts'
+import { ProofReplays } from './identity/dpop.ts'
+import { foreignIssuer, type IssuerSettings } from './identity/foreign-issuer.ts'
+import type { TenantStanding } from './identity/issuer.ts'
+import type { FetchDocument } from './identity/jwks-fetch.ts'
 import { keyPrefix } from './identity/key-format.ts'
-import type { Verdict } from './identity/verdict.ts'
+import type { SigningKeys } from './identity/signing-keys.ts'
+import { TokenVerifier } from './identity/token-verifier.ts'
+import type { Tokens } from './identity/tokens.ts'
+import type { Door, Scheme, Shown, Verdict } from './identity/verdict.ts'
+import { parseJson } from './wire/json.ts'
 
-/** API keys are ours to check; any other credential goes to the project's module, where there is one. */
+export interface CredentialParts {
+  /** Checks an API key at a door. */
+  readonly verify: (credential: string, door: Door, address: string) => Awaitable<Verdict>
+  readonly tokens: Pick<Tokens, 'asIssuer'>
+  readonly signingKeys: Pick<SigningKeys, 'onDestroyed'>
+  readonly doors: Doors
+  readonly tenants: TenantStanding
+  readonly issuers: readonly IssuerSettings[]
+  readonly authenticator: Authenticator | undefined
+  readonly roles: ReadonlyMap<string, ScopeSet>
+  readonly clock: Clock
+  /** Told once of each outage of an issuer. */
+  readonly report: (cause: unknown) => void
+  /** How documents of issuers are read. Default: over https, as each issuer's settings allow. */
+  readonly fetch?: FetchDocument
+}
+
+/** A token is a few claims: nothing in it needs more. */
+const tokenBounds = { depthMax: 16, nodesMax: 2_000 }
+const parse = (bytes: Buffer): unknown => parseJson(bytes, tokenBounds)
+
+/**
+ * Answers what checks credentials at each door. An API key goes by its prefix; a token by the issuer it names, ours first;
+ * what is neither goes to the project's module, where there is one. The module knows of no door but the MCP endpoint.
+ */
+export function verifiers(parts: CredentialParts): (door: Door) => Gate['verify'] {
+  const { tokens, signingKeys, doors, clock } = parts
+  const replays = new ProofReplays()
+  const foreign = parts.issuers.map((settings) =>
+    foreignIssuer(settings, { ...parts, resource: () => doors.resource('mcp'), parse }),
+  )
+  const issuers = () => {
+    const own = tokens.asIssuer()
+    return own === undefined ? foreign : [own, ...foreign]
+  }
+  return (door) => {
+    const origin = () => originOf(doors.resource(door))
+    const verifier = new TokenVerifier({
+      door,
+      origin,
+      issuers,
+      leavesMalformed: foreign.length === 0,
+      parse,
+      replays,
+      clock,
+    })
+    signingKeys.onDestroyed(() => verifier.forget())
+    return (credential, shown, scheme) => check(parts, verifier, door, credential, shown, scheme)
+  }
+}
+
+/** As `verifiers`, for API keys and the module alone. */
 export function verifier(
-  keys: { readonly verify: (credential: string) => Awaitable<Verdict> },
+  keys: { readonly verify: (credential: string, door: Door, address: string) => Awaitable<Verdict> },
   authenticator: Authenticator | undefined,
-  roles: ReadonlyMap<string, ReadonlySet<string>>,
+  roles: ReadonlyMap<string, ScopeSet>,
   clock: Clock,
 ): Gate['verify'] {
-  if (authenticator === undefined) return (credential) => keys.verify(credential)
-  return (credential, { address, requestId }): Awaitable<Verdict> => {
-    if (credential.startsWith(keyPrefix)) return keys.verify(credential)
-    return askAuthenticator(authenticator, credential, { address, requestId }).then((answer) =>
-      verdictOf(answer, roles, clock()),
-    )
+  return (credential, shown) => {
+    if (credential.startsWith(keyPrefix) || authenticator === undefined)
+      return keys.verify(credential, 'mcp', shown.address)
+    return askAuthenticator(authenticator, credential, shown).then((answer) => verdictOf(answer, roles, clock()))
   }
+}
+
+function check(
+  { verify, authenticator, roles, clock }: CredentialParts,
+  tokens: TokenVerifier,
+  door: Door,
+  credential: string,
+  shown: Shown,
+  scheme: Scheme,
+): Awaitable<Verdict> {
+  if (credential.startsWith(keyPrefix)) {
+    return scheme === 'dpop' ? refused('scheme') : verify(credential, door, shown.address)
+  }
+  const verdict = scheme === 'header' ? undefined : tokens.verify(credential, scheme, shown)
+  if (verdict !== undefined) return verdict
+  if (authenticator === undefined || door !== 'mcp' || scheme === 'dpop') return refused('unknown')
+  return askAuthenticator(authenticator, credential, shown).then((answer) => verdictOf(answer, roles, clock()))
+}
+
+function refused(reason: string): Verdict {
+  return { ok: false, reason, credential: undefined }
+}
+
+/** The address of a door without its path. */
+function originOf(resource: string | undefined): string {
+  return resource === undefined ? '' : new URL(resource).origin
 }
 
 /** Longer than a token endpoint takes, shorter than a caller waits. */
@@ -29,14 +113,14 @@ const authenticatorMs = 5_000
 async function askAuthenticator(
   authenticator: Authenticator,
   credential: string,
-  request: { address: string; requestId: string },
+  { address, requestId }: Shown,
 ): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_answered, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${authenticatorMs} ms`)), authenticatorMs)
   })
   try {
-    return await Promise.race([authenticator.authenticate(credential, request), late])
+    return await Promise.race([authenticator.authenticate(credential, { address, requestId }), late])
   } catch (cause) {
     // That it could not be checked is our outage, not the caller's bad credential.
     throw new Fault('store.unavailable', { cause, reason: 'authenticator' })

@@ -9,6 +9,7 @@ const headerLinesMax = 100
 const once = new Set([
   'host',
   'authorization',
+  'dpop',
   'x-api-key',
   'origin',
   'mcp-session-id',

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Awaitable, Clock, Message, Principal } from '../call.ts'
-import type { Verdict } from '../identity/verdict.ts'
+import type { Scheme, Shown, Verdict } from '../identity/verdict.ts'
 import type { Limiter } from '../limit/limiter.ts'
 import type { Method } from '../method.ts'
 import type { SessionStore } from '../session/session-store.ts'
@@ -33,7 +33,7 @@ export interface Gate {
   readonly hosts: ReadonlySet<string> | undefined
   readonly origins: ReadonlySet<string> | undefined
   readonly proxies: ProxyRanges
-  readonly verify: (credential: string, request: { address: string; requestId: string }) => Awaitable<Verdict>
+  readonly verify: (credential: string, call: Shown, scheme: Scheme) => Awaitable<Verdict>
   readonly limiter: Limiter
   readonly audit: AuditLog
   /** Why no new call is taken now, if so. */

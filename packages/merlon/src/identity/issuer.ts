@@ -48,9 +48,13 @@ export interface Mapping {
   readonly ceiling: ScopeSet | undefined
 }
 
-/** What a tenant is limited to, or `undefined` for one that is not there or is suspended. */
+/** What a tenant is limited to, or `undefined` for one that is not there or is suspended. `credential` asks for its sake. */
 export interface TenantStanding {
-  tenantAt(tenant: string, now: Instant): Awaitable<{ readonly scopes: ScopeSet | undefined } | undefined>
+  tenantAt(
+    tenant: string,
+    credential: string,
+    now: Instant,
+  ): Awaitable<{ readonly scopes: ScopeSet | undefined } | undefined>
 }
 
 /** No role: the name cannot be one. */
@@ -135,7 +139,7 @@ export function standingIn(tenants: TenantStanding, principal: Principal): Stand
     return admitted
   }
   return (now) => {
-    const tenant = tenants.tenantAt(principal.tenant, now)
+    const tenant = tenants.tenantAt(principal.tenant, principal.credential, now)
     return tenant instanceof Promise ? tenant.then(judge) : judge(tenant)
   }
 }

@@ -14,6 +14,8 @@ export interface TokenVerifierParts {
   readonly origin: () => string
   /** Whose tokens are taken. Our own issuer has its name once the server listens. */
   readonly issuers: () => Iterable<TrustedIssuer>
+  /** Whether a text that is almost a token may be looked at by something else: only where no other issuer is trusted. */
+  readonly leavesMalformed: boolean
   readonly parse: ParseJson
   readonly replays: ProofReplays
   readonly clock: Clock
@@ -55,7 +57,7 @@ export class TokenVerifier {
       return this.#admit(known, text, scheme, shown, now)
     const read = readSigned(text, this.#parts.parse)
     if (read === 'parts') return undefined
-    if (typeof read === 'string') return this.#isAlone() ? undefined : refused(read)
+    if (typeof read === 'string') return this.#parts.leavesMalformed ? undefined : refused(read)
     const issuer = this.#issuerOf(read)
     return issuer && this.#check(text, digest, read, issuer, scheme, shown, now)
   }
@@ -63,12 +65,6 @@ export class TokenVerifier {
   /** Forgets what was verified: a key was withdrawn before its time. */
   forget(): void {
     this.#memory.clear()
-  }
-
-  #isAlone(): boolean {
-    let count = 0
-    for (const _ of this.#parts.issuers()) count++
-    return count < 2
   }
 
   #issuerOf({ claims }: SignedText): TrustedIssuer | undefined {

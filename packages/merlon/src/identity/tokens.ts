@@ -3,7 +3,9 @@ import { Fault } from '../errors.ts'
 import { meet, scopeSet } from '../policy/scopes.ts'
 import type { Doors } from './doors.ts'
 import type { Standing, TrustedIssuer } from './issuer.ts'
+import { narrowed } from './principal.ts'
 import type { SigningKeys } from './signing-keys.ts'
+
 import type { HeldClaims } from './token-claims.ts'
 import type { JsonObject } from './token-format.ts'
 import type { Door, Verdict } from './verdict.ts'
@@ -115,7 +117,7 @@ export class Tokens {
     const { sid, tenant, scope } = claims
     if (typeof sid !== 'string' || !signInPattern.test(sid) || typeof tenant !== 'string' || typeof scope !== 'string')
       return () => ({ ok: false, reason: 'token-claims', credential: undefined })
-    const scopes = scopeSet(scope.split(' '))
+    const scopes = scope.split(' ')
     let base: Verdict | undefined
     let narrow: Verdict | undefined
     const judge = (verdict: Verdict): Verdict => {
@@ -134,14 +136,4 @@ export class Tokens {
       return verdict instanceof Promise ? verdict.then(judge) : judge(verdict)
     }
   }
-}
-
-/** Bound to who acts and not to the token or the sign-in: a session goes on when its token is renewed. */
-function narrowed(principal: Principal, scopes: ReadonlySet<string>, endsAt: Instant): Principal {
-  return Object.freeze({
-    ...principal,
-    effective: meet(scopes, principal.effective),
-    expiresAt: Math.min(principal.expiresAt, endsAt),
-    binding: [principal.tenant, principal.kind, principal.id, 'token'].join('\n'),
-  })
 }

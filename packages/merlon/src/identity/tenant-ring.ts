@@ -1,0 +1,92 @@
+import type { Awaitable, Instant, ScopeSet } from '../call.ts'
+import { Fault } from '../errors.ts'
+import { scopeSet } from '../policy/scopes.ts'
+import type { ChangePoll } from './change-poll.ts'
+import type { CredentialNews } from './credential-news.ts'
+import type { TenantStanding } from './issuer.ts'
+import { everyTenant } from './reach.ts'
+import type { TenantStore } from './tenant-store.ts'
+
+export interface TenantRingParts {
+  readonly store: Pick<TenantStore, 'findTenant'>
+  readonly poll: Pick<ChangePoll, 'revision' | 'vouches' | 'follow'>
+  /** Told of each foreign credential whose tenant was suspended or limited. */
+  readonly news: Pick<CredentialNews, 'withdrawn' | 'changed'>
+}
+
+interface Known {
+  readonly state: { readonly scopes: ScopeSet | undefined } | undefined
+  readonly revision: number
+  /** Who came from it: so that what they opened ends with it. */
+  readonly credentials: Set<string>
+}
+
+const tenantsMax = 1_000
+const credentialsMax = 10_000
+
+/**
+ * Answers what a tenant is limited to, for subjects whom our own store does not know. From memory while a poll of the store
+ * vouches that nothing about anybody has changed since.
+ */
+export class TenantRing implements TenantStanding {
+  readonly #parts: TenantRingParts
+  readonly #memory = new Map<string, Known>()
+
+  constructor(parts: TenantRingParts) {
+    this.#parts = parts
+    parts.poll.follow(({ revision }) => {
+      const older = [...this.#memory].filter(([, known]) => known.revision !== revision)
+      return async () => {
+        for (const [tenant, known] of older) await this.#look(tenant, known)
+      }
+    })
+  }
+
+  tenantAt(tenant: string, credential: string, now: Instant): Awaitable<Known['state']> {
+    const { poll } = this.#parts
+    const known = this.#memory.get(tenant)
+    if (known === undefined || known.revision !== poll.revision || !poll.vouches(now))
+      return this.#ask(tenant, credential)
+    if (known.credentials.size < credentialsMax) known.credentials.add(credential)
+    return known.state
+  }
+
+  async #ask(tenant: string, credential: string): Promise<Known['state']> {
+    const { state } = await this.#read(tenant, this.#memory.get(tenant)?.credentials ?? new Set())
+    this.#memory.get(tenant)?.credentials.add(credential)
+    return state
+  }
+
+  async #look(tenant: string, before: Known): Promise<void> {
+    const { state } = await this.#read(tenant, before.credentials)
+    const { news } = this.#parts
+    if (alike(before.state, state)) return
+    for (const credential of before.credentials) {
+      if (state === undefined) news.withdrawn(credential)
+      else news.changed(credential)
+    }
+    if (state === undefined) before.credentials.clear()
+  }
+
+  async #read(tenant: string, credentials: Set<string>): Promise<Known> {
+    const { store, poll } = this.#parts
+    const revision = poll.revision
+    const found = await store.findTenant(everyTenant, tenant).catch((cause: unknown) => {
+      throw cause instanceof Fault ? cause : new Fault('store.unavailable', { cause })
+    })
+    const scopes = found?.scopes && scopeSet(found.scopes)
+    const state = found?.status === 'active' ? { scopes } : undefined
+    const known: Known = { state, revision: revision ?? Number.NaN, credentials }
+    // One that is not there is asked about each time: names of our own making could not fill the memory.
+    if (found !== undefined) {
+      if (this.#memory.size >= tenantsMax && !this.#memory.has(tenant)) this.#memory.clear()
+      this.#memory.set(tenant, known)
+    }
+    return known
+  }
+}
+
+function alike(left: Known['state'], right: Known['state']): boolean {
+  if (left === undefined || right === undefined) return left === right
+  return [...(left.scopes ?? ['*'])].sort().join(' ') === [...(right.scopes ?? ['*'])].sort().join(' ')
+}
