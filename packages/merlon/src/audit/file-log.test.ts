@@ -134,6 +134,18 @@ describe('the audit file', () => {
     logs.length = 0
   })
 
+  test('tells what waits, and since when', async () => {
+    const log = await openLog()
+    expect(log.backlog()).toEqual({ bytes: 0, lagMs: 0 })
+    log.append(entry('waiting'))
+    const { bytes } = log.backlog()
+    expect(bytes).toBeGreaterThan(0)
+    log.append(entry('waiting'))
+    expect(log.backlog().bytes).toBe(2 * bytes)
+    await log.commit(entry('sync'))
+    expect(log.backlog()).toEqual({ bytes: 0, lagMs: 0 })
+  })
+
   test('closing writes what waits; after it nothing is taken', async () => {
     const log = await openLog()
     log.append(entry('waiting'))

@@ -56,6 +56,8 @@ export type LineSink = (lines: string) => void
 export class FileAuditLog implements AuditLog {
   private waiting: string[] = []
   private waitingBytes = 0
+  /** When the oldest record was taken that is not on the disk. */
+  private waitingSince: number | undefined
   /** Records that have their place in the chain and are not on the disk: as they were given, and as lines. */
   private sealed: string[] = []
   private lines = ''
@@ -136,6 +138,7 @@ export class FileAuditLog implements AuditLog {
   private keep(record: string): void {
     this.waiting.push(record)
     this.waitingBytes += record.length
+    this.waitingSince ??= this.options.clock()
     this.timer ??= setTimeout(() => void this.flush(false).catch(() => undefined), this.options.flushMs)
     this.headTimer ??= setTimeout(() => void this.signHead().catch(() => undefined), this.options.headMs).unref()
   }
@@ -161,6 +164,15 @@ export class FileAuditLog implements AuditLog {
   keepFiles(): () => void {
     this.keepers++
     return () => void this.keepers--
+  }
+
+  /** What waits to be written, and for how long. */
+  backlog(): { readonly bytes: number; readonly lagMs: number } {
+    const { waitingSince, waitingBytes } = this
+    return {
+      bytes: waitingBytes,
+      lagMs: waitingSince === undefined ? 0 : Math.max(0, this.options.clock() - waitingSince),
+    }
   }
 
   check(): void {
@@ -239,6 +251,7 @@ export class FileAuditLog implements AuditLog {
     this.sealed = []
     this.lines = ''
     this.waitingBytes = this.waiting.reduce((sum, record) => sum + record.length, 0)
+    this.waitingSince = this.waiting.length === 0 ? undefined : this.options.clock()
     if (lines !== '') for (const sink of this.sinks) sink(lines)
     await this.tellHeads()
   }
