@@ -7,6 +7,11 @@ export interface ControlInput {
   readonly version?: number
   /** Names this attempt to make something, so that it is made once however often it is sent: Idempotency-Key. */
   readonly attempt?: string
+  /**
+   * Takes an answer that is not JSON piece by piece, as it comes: an export of the audit log has no bound. The body is then
+   * undefined.
+   */
+  readonly take?: (piece: string) => Promise<void>
 }
 
 export interface ControlAnswer {

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { type IncomingHttpHeaders, request as requestHttp } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { connect } from 'node:net'
 import { basename, dirname } from 'node:path'
@@ -27,7 +27,7 @@ export class ControlUnreachable extends Error {
 }
 
 const silenceMsMax = 60_000
-const answerBytesMax = 64 * 1024 * 1024
+const answerLengthMax = 64 * 1024 * 1024
 /** What fits in the address of a socket, its closing zero left out (unix(7)). */
 const socketPathMax = 107
 
@@ -45,6 +45,7 @@ export function httpControl(place: ControlPlace): Control {
           ...(input.attempt === undefined ? {} : { 'Idempotency-Key': input.attempt }),
         },
         body: input.body === undefined ? undefined : JSON.stringify(input.body),
+        take: operation.media === undefined ? undefined : input.take,
       })
       return read(answer, operation.status)
     },
@@ -71,6 +72,7 @@ interface Request {
   readonly target: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | undefined
+  readonly take: ControlInput['take']
 }
 
 interface Answer {
@@ -79,7 +81,7 @@ interface Answer {
   readonly text: string
 }
 
-async function exchange(place: ControlPlace, { method, target, headers, body }: Request): Promise<Answer> {
+async function exchange(place: ControlPlace, { method, target, headers, body, take }: Request): Promise<Answer> {
   const given = {
     ...headers,
     Accept: 'application/json, application/problem+json, */*',
@@ -91,7 +93,7 @@ async function exchange(place: ControlPlace, { method, target, headers, body }: 
     const socket = reachable(place.socket)
     try {
       const options = { socketPath: socket.path, method, path: target, headers: { Host: 'localhost', ...given } }
-      return await send(requestHttp({ ...options, agent: false, timeout: silenceMsMax }), body)
+      return await send(requestHttp({ ...options, agent: false, timeout: silenceMsMax }), body, take)
     } finally {
       socket.release()
     }
@@ -107,6 +109,7 @@ async function exchange(place: ControlPlace, { method, target, headers, body }: 
       timeout: silenceMsMax,
     }),
     body,
+    take,
   )
 }
 
@@ -131,33 +134,42 @@ function reachable(path: string): { readonly path: string; release(): void } {
   return { path: `/proc/self/fd/${folder}/${basename(path)}`, release: () => closeSync(folder) }
 }
 
-function send(request: ReturnType<typeof requestHttp>, body: string | undefined): Promise<Answer> {
+function send(
+  request: ReturnType<typeof requestHttp>,
+  body: string | undefined,
+  take: ControlInput['take'],
+): Promise<Answer> {
   return new Promise((answered, failed) => {
     let connected = false
     request.on('socket', (socket) => {
-      const secure = 'encrypted' in socket
-      socket.once(secure ? 'secureConnect' : 'connect', () => {
+      socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
         connected = true
       })
     })
     request.on('timeout', () => request.destroy(new Error('it did not answer in time')))
     request.on('error', (cause) => failed(new ControlUnreachable(connected ? 'lost' : 'absent', cause)))
     request.on('response', (response) => {
-      const chunks: Buffer[] = []
-      let bytes = 0
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length
-        if (bytes > answerBytesMax) request.destroy(new Error('the answer is too large'))
-        else chunks.push(chunk)
-      })
-      response.on('error', (cause) => failed(new ControlUnreachable('lost', cause)))
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString('utf8')
-        answered({ status: response.statusCode ?? 0, headers: response.headers, text })
-      })
+      const { statusCode: status = 0, headers } = response
+      const handed = status === 200 ? take : undefined
+      receive(response, handed).then(
+        (text) => answered({ status, headers, text }),
+        (cause) => failed(new ControlUnreachable('lost', cause)),
+      )
     })
     request.end(body)
   })
+}
+
+/** The whole of an answer, or nothing where it is handed on piece by piece. */
+async function receive(response: IncomingMessage, take: ControlInput['take']): Promise<string> {
+  response.setEncoding('utf8')
+  let text = ''
+  for await (const piece of response as AsyncIterable<string>) {
+    if (take !== undefined) await take(piece)
+    else if (text.length + piece.length > answerLengthMax) throw new Error('the answer is too large')
+    else text += piece
+  }
+  return text
 }
 
 function read({ status, headers, text }: Answer, expected: number): ControlAnswer {
