@@ -191,7 +191,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     load.behind = late > limits.eventLoopDelayMsMax
     services.running.sweep(clock())
   }
-  const sweepSessions = async () => services.live.end((await sessions?.sweep(clock())) ?? [])
+  const sweepSessions = () => sessions?.sweep(clock())
   const sweepCounts = () => {
     limiter.store.sweep(steadyClock())
     strangers.flush()

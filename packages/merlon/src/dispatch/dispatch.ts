@@ -15,6 +15,7 @@ export type Recorder = (call: Admitted, fault: Fault | undefined, outcome: strin
 export type Dispatch = (call: Admitted, reply: Reply) => Awaitable<void>
 
 export function createDispatch(services: Services, handlers: Handlers, record: Recorder): Dispatch {
+  services.sessions?.onOver((id) => services.live.end(id))
   services.changes.listen((change) => {
     for (const live of services.live.all()) {
       // Rights may have changed since the client subscribed.

@@ -38,14 +38,12 @@ export class LiveSessions {
     if (live.isIdle && this.live.get(live.id) === live) this.live.delete(live.id)
   }
 
-  /** Ends what is held for sessions that are over, history included. */
-  end(ids: readonly string[]): void {
-    for (const id of ids) {
-      const live = this.live.get(id)
-      this.live.delete(id)
-      live?.end(new Fault('session.unknown', { reason: 'ended' }))
-      void this.forget(id)
-    }
+  /** Ends what is held for a session that is over, history included. */
+  end(id: string): void {
+    const live = this.live.get(id)
+    this.live.delete(id)
+    live?.end(new Fault('session.unknown', { reason: 'ended' }))
+    void this.forget(id)
   }
 
   private async forget(id: string): Promise<void> {

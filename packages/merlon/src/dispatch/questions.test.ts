@@ -405,7 +405,7 @@ describe('questions on an open stream (to 2025-11-25)', () => {
       ])
       const session = server.openSession()
       await server.send('tools/call', { name: 'ask' }, { session, capabilities })
-      server.services.live.end([session.id])
+      server.services.live.end(session.id)
       await server.send('tools/call', { name: 'ask' }, { capabilities: {} })
       await turn()
       expect(escaped).toEqual([])

@@ -74,5 +74,4 @@ function keepOpen(services: Services, principal: Principal, reply: Reply): void 
 export async function endSession(services: Services, { session, principal }: SessionCall): Promise<void> {
   const ended = await services.sessions?.end(session.id, principal.binding, services.clock())
   if (ended !== true) throw new Fault('session.unknown', { reason: 'session' })
-  services.live.end([session.id])
 }

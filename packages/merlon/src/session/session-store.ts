@@ -22,11 +22,11 @@ export interface Session {
 /** Whose sessions an administrator looks at. */
 export type SessionReach = { readonly tenant: string } | { readonly everyTenant: true }
 
-/** A session as an administrator sees it. */
+/** A session as an administrator sees it: without the id that the client holds. */
 export interface ListedSession {
   /** Names it to an administrator. Tells nothing of the id that the client holds, and is never given twice. */
   readonly id: string
-  readonly session: Session
+  readonly session: Omit<Session, 'id'>
   readonly usedAt: Instant
 }
 
@@ -55,16 +55,21 @@ export interface SessionStore {
   update(id: string, change: Partial<Pick<Session, 'logLevel' | 'subscriptions'>>, now: Instant): Awaitable<void>
   /** Ends a session of this binding: true where this call ended it. */
   end(id: string, binding: string, now: Instant): Awaitable<boolean>
-  /** Ends every session opened with this binding; answers their ids. */
-  endBound(binding: string, now: Instant): Awaitable<readonly string[]>
-  /** Drops what has expired; answers the ids of all that expired since the last sweep. */
-  sweep(now: Instant): Awaitable<readonly string[]>
+  /** Ends every session opened with this binding; answers how many. */
+  endBound(binding: string, now: Instant): Awaitable<number>
+  /** Drops what has expired; answers how many. */
+  sweep(now: Instant): Awaitable<number>
   /** A page of the sessions alive now, in the order of their ids. A page shorter than `limit` is the last. To look is no use. */
   list(reach: SessionReach, page: SessionPage, now: Instant): Awaitable<readonly ListedSession[]>
   /** The one of this listed id, within reach. */
   findListed(reach: SessionReach, id: string, now: Instant): Awaitable<ListedSession | undefined>
-  /** Ends the one of this listed id; answers the id that the client held, where this call ended it. */
-  endListed(reach: SessionReach, id: string, now: Instant): Awaitable<string | undefined>
+  /** Ends the one of this listed id: true where this call ended it. */
+  endListed(reach: SessionReach, id: string, now: Instant): Awaitable<boolean>
   /** Sessions alive now. */
   count(now: Instant): Awaitable<number>
+  /**
+   * Calls back once with the id of each session that is over, whoever ended it, as far as this process has seen it: what it
+   * holds for it can be let go.
+   */
+  onOver(listener: (id: string) => void): void
 }

@@ -20,7 +20,7 @@ export class MemorySessionStore implements SessionStore {
   private readonly kept = new Map<string, Kept>()
   private readonly perBinding = new Map<string, number>()
   private readonly perTenant = new Map<string, number>()
-  private readonly expired: string[] = []
+  private readonly listeners: ((id: string) => void)[] = []
   private readonly idleMs: number
   private opened = 0
 
@@ -35,7 +35,7 @@ export class MemorySessionStore implements SessionStore {
       (this.perBinding.get(session.binding) ?? 0) >= caps.perPrincipal
     // Expired sessions hold no place; looking for them only when a cap is reached keeps `open` cheap.
     if (full()) {
-      this.expire(now)
+      this.sweep(now)
       if (full()) return 'full'
     }
     this.kept.set(session.id, { number: ++this.opened, session, usedAt: now })
@@ -63,16 +63,12 @@ export class MemorySessionStore implements SessionStore {
     return alive
   }
 
-  endBound(binding: string): readonly string[] {
-    const ids: string[] = []
-    for (const [id, { session }] of this.kept) if (session.binding === binding) ids.push(id)
-    for (const id of ids) this.drop(id)
-    return ids
+  endBound(binding: string): number {
+    return this.dropAll(({ session }) => session.binding === binding)
   }
 
-  sweep(now: Instant): readonly string[] {
-    this.expire(now)
-    return this.expired.splice(0)
+  sweep(now: Instant): number {
+    return this.dropAll((kept) => this.isOver(kept, now))
   }
 
   list(reach: SessionReach, { after, limit }: SessionPage, now: Instant): readonly ListedSession[] {
@@ -87,14 +83,14 @@ export class MemorySessionStore implements SessionStore {
   }
 
   findListed(reach: SessionReach, id: string, now: Instant): ListedSession | undefined {
-    const kept = this.numbered(id)
-    return kept !== undefined && isWithin(reach, kept) && !this.isOver(kept, now) ? listed(kept) : undefined
+    const kept = this.within(reach, id, now)
+    return kept && listed(kept)
   }
 
-  endListed(reach: SessionReach, id: string, now: Instant): string | undefined {
-    const session = this.findListed(reach, id, now)?.session
-    if (session !== undefined) this.drop(session.id)
-    return session?.id
+  endListed(reach: SessionReach, id: string, now: Instant): boolean {
+    const kept = this.within(reach, id, now)
+    if (kept !== undefined) this.drop(kept.session.id)
+    return kept !== undefined
   }
 
   count(now: Instant): number {
@@ -103,17 +99,24 @@ export class MemorySessionStore implements SessionStore {
     return alive
   }
 
-  /** Drops what has expired, and keeps the ids for the next sweep to tell. */
-  private expire(now: Instant): void {
-    for (const [id, kept] of this.kept) {
-      if (!this.isOver(kept, now)) continue
-      this.drop(id)
-      this.expired.push(id)
-    }
+  onOver(listener: (id: string) => void): void {
+    this.listeners.push(listener)
+  }
+
+  private dropAll(which: (kept: Kept) => boolean): number {
+    const ids: string[] = []
+    for (const [id, kept] of this.kept) if (which(kept)) ids.push(id)
+    for (const id of ids) this.drop(id)
+    return ids.length
   }
 
   private isOver(kept: Kept, now: Instant): boolean {
     return now >= kept.session.expiresAt || now >= kept.usedAt + this.idleMs
+  }
+
+  private within(reach: SessionReach, id: string, now: Instant): Kept | undefined {
+    const kept = this.numbered(id)
+    return kept !== undefined && isWithin(reach, kept) && !this.isOver(kept, now) ? kept : undefined
   }
 
   private numbered(id: string): Kept | undefined {
@@ -132,13 +135,14 @@ export class MemorySessionStore implements SessionStore {
     this.kept.delete(id)
     count(this.perBinding, kept.session.binding, -1)
     count(this.perTenant, kept.session.tenant, -1)
+    for (const listener of this.listeners) listener(id)
   }
 }
 
 const digits = 12
 
 /** As `ses_00000000002s`: equal in length, so that the order of the texts is that of the numbers. */
-function listed({ number, session, usedAt }: Kept): ListedSession {
+function listed({ number, session: { id: _held, ...session }, usedAt }: Kept): ListedSession {
   return { id: `ses_${number.toString(36).padStart(digits, '0')}`, session, usedAt }
 }
 
