@@ -392,6 +392,11 @@ export const requirements = {
     promise: 'Every decision leaves a record: who, from where, what, and how it ended.',
     source: 'OWASP ASVS 5.0 V16.2.1, V16.3.1',
   },
+  'AL-02': {
+    promise:
+      'A record that was edited, removed, put in, moved or cut off is found, and so is a log that was forked, replaced or written anew.',
+    source: 'RFC 6962 §2.1; OWASP ASVS 5.0 V16.4.2',
+  },
   'AL-04': {
     promise: 'No key, session id, argument or result is in a log or a record.',
     source: 'OWASP ASVS 5.0 V16.2.5',
@@ -400,9 +405,18 @@ export const requirements = {
     promise: 'What a client says makes no second line, and nothing that a terminal acts on.',
     source: 'OWASP ASVS 5.0 V16.4.1',
   },
+  'AL-06': {
+    promise:
+      'Records are read by their tenant alone, and removed by retention alone: whole files, the oldest, and it is said.',
+    source: 'OWASP ASVS 5.0 V16.4.2',
+  },
   'AL-07': {
     promise: 'Refusals of callers who showed nothing cannot fill the disk: beyond a bound they are counted, exactly.',
     source: 'OWASP ASVS 5.0 V16.3',
+  },
+  'AL-08': {
+    promise: 'The order of records does not depend on the clock.',
+    source: 'OWASP ASVS 5.0 V16.2.2',
   },
   'AL-09': {
     promise: 'The trace that a caller names is passed on where it is well-formed, and decides nothing.',

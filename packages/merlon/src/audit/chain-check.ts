@@ -22,8 +22,9 @@ export interface LogState {
   signed: number
   /** What retention removed, as its records say: of which log, and the first that it left. */
   pruned: { readonly seq: number; readonly log: string; readonly first: number }[]
-  /** Heads from elsewhere that are still to be met, the smallest first. */
+  /** Heads from elsewhere that are still to be met, the smallest first, and how much the greatest of all covers. */
   kept: SignedHead[]
+  readonly keptSize: number
   /** Heads from elsewhere that say something else. */
   contradicted: SignedHead[]
   /** Whether the chain broke: nothing is known until the next file begins. */
@@ -170,6 +171,7 @@ export class ChainCheck {
       signed: 0,
       pruned: [],
       kept: kept.filter(({ size }) => size >= seq),
+      keptSize: kept.at(-1)?.size ?? -1,
       contradicted: [],
       broken: false,
     }
@@ -267,7 +269,7 @@ export class ChainCheck {
     const { current } = this
     this.current = undefined
     if (current === undefined) return
-    const { log, first, range, signed, segments, kept, contradicted, pruned, broken } = current
+    const { log, first, range, signed, segments, keptSize, contradicted, pruned, broken } = current
     const { size } = range
     this.logs.push({ log, first, size, signed: Math.min(signed, size), segments })
     const sound = !this.problems.some((problem) => problem.log === log && problem.kind !== 'found-tampered')
@@ -279,9 +281,9 @@ export class ChainCheck {
           : `the first ${head.size} records are not those of a signed head that was kept`
       if (sound) this.find(kind, says, { log, seq: head.size - 1 })
     }
-    const beyond = kept.at(-1)
-    if (beyond !== undefined && !broken) {
-      const says = `a head covers ${beyond.size} records, and the log ends after ${size}: its end was removed, or it is an older copy`
+    // A head is a record itself, on the disk before it is told: there is one more than it covers.
+    if (keptSize >= size && !broken) {
+      const says = `a head covers ${keptSize} records, and the log ends after ${size}: its end was removed, or it is an older copy`
       this.find('truncated', says, { log, seq: size })
     }
     // What no head covers could have been written by anybody.

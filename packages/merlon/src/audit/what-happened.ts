@@ -50,7 +50,7 @@ export function whatHappened(
 
   if (head === undefined) return nextIsDue ? inserted(suspect, seq) : edited()
   if (nextIsDue) {
-    const swapped = head.seq === seq + 1 && head.prev === next.leaf && second?.leaf !== suspect.leaf
+    const swapped = head.seq === seq + 1 && head.prev === next.leaf && second?.head?.seq !== seq + 1
     return swapped ? reordered(suspect, seq) : inserted(suspect, seq)
   }
   if (head.seq === seq) {
