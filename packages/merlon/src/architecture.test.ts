@@ -36,6 +36,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'identity',
     'sealing/key-material.ts',
     'admin',
+    'config-audit',
   ],
   // What a project imports.
   'index.ts': ['app.ts', 'catalog', 'identity/authenticator.ts', 'audit:types'],
@@ -82,6 +83,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
   catalog: ['wire', ...shared],
   // A key in a file or a variable is held to what keys must be.
   config: ['policy/scopes.ts', 'sealing/key-material.ts'],
+  // Rules over facts that were gathered; what the store knows is handed in.
+  'config-audit': ['config', 'catalog/load.ts', 'catalog/catalog-error.ts', 'policy/scopes.ts'],
   wire: [],
 
   ...Object.fromEntries(slices.map((slice) => [slice, shared])),

@@ -15,6 +15,8 @@ interface CompiledBase {
 }
 
 export interface CompiledTool extends CompiledBase {
+  /** Whether its author named the scope that `requirement` asks for. */
+  readonly scopeNamed: boolean
   readonly input: CompiledSchema
   readonly output: CompiledSchema | undefined
   readonly headerParams: readonly HeaderParam[]

@@ -108,6 +108,7 @@ function compileTool(tool: ToolDefinition): CompiledKinds['tools'] {
   return Object.freeze({
     name: tool.name,
     requirement: Object.freeze({ scope: tool.scope ?? 'write' }),
+    scopeNamed: tool.scope !== undefined,
     listing: JSON.stringify({
       name: tool.name,
       title: tool.title,

@@ -387,9 +387,3 @@ export const rules: readonly Rule[] = [
       }),
   },
 ]
-
-/** The numbers in the audit that the loader gives to what it says; those beyond `rules` belong to its other checks. */
-export const loaderRuleIds: readonly string[] = [
-  ...rules.map(({ id }) => id),
-  ...['CA-002', 'CA-003', 'CA-004', 'CA-005', 'CA-006', 'CA-106', 'CA-601', 'CA-602'],
-]
