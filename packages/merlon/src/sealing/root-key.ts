@@ -44,6 +44,7 @@ export type KeyPurpose =
   | 'audit-digest'
   | 'key-check'
   | 'data-key-wrap'
+  | 'signing-key'
 
 const keyBytes = 32
 
