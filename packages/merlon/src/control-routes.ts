@@ -3,10 +3,10 @@ import type { ControlParts } from './admin/parts.ts'
 import { type Asked, checkAccess, localPrincipal, perform } from './admin/perform.ts'
 import { problemOf } from './admin/problem.ts'
 import { readQuery } from './admin/query.ts'
-import type { Principal, Reply } from './call.ts'
+import type { Message, Principal, Reply } from './call.ts'
 import type { Fault } from './errors.ts'
 import type { Chain } from './guard/chain.ts'
-import type { Arrival } from './guard/gate.ts'
+import type { Arrival, Gate } from './guard/gate.ts'
 import { control, controlLocal, controlOpen, edge, localEdge } from './guard/pipeline.ts'
 import { type RouteTable, type Verb, type Verbs, verb } from './transport/routes.ts'
 
@@ -38,12 +38,13 @@ export class ControlRoutes implements RouteTable {
   readonly #fixed = new Map<string, Verbs>()
   readonly #templates: Template[] = []
 
-  constructor(operations: readonly Operation[], parts: ControlParts, door: ControlDoor) {
+  /** `gate` stands in the place of the listener's, where that is of another door. */
+  constructor(operations: readonly Operation[], parts: ControlParts, door: ControlDoor, gate?: Gate) {
     const byPath = new Map<string, Map<string, Verb>>()
     for (const operation of operations) {
       const verbs = byPath.get(operation.path) ?? new Map<string, Verb>()
       byPath.set(operation.path, verbs)
-      const served = verbOf(operation, parts, door)
+      const served = entered(verbOf(operation, parts, door), operation, gate)
       verbs.set(operation.method, served)
       if (operation.method === 'GET') verbs.set('HEAD', served)
     }
@@ -119,6 +120,13 @@ function verbOf(operation: Operation, parts: ControlParts, door: ControlDoor): V
     'credential',
     control((principal) => checkAccess(principal, operation), bodyBytesMax),
   )
+}
+
+/** Before any guard: what the call is about, for the record of it, and the gate of this door. */
+function entered({ policy, serve }: Verb, { name }: Operation, gate: Gate | undefined): Verb {
+  const message: Message = { kind: 'notification', method: name, params: {} }
+  const entry = gate === undefined ? { message } : { message, gate }
+  return { policy, serve: (call, reply) => serve(Object.assign(call, entry), reply) }
 }
 
 /** The guards of a path or method that is not served. */

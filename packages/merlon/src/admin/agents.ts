@@ -12,7 +12,7 @@ const capabilities = z
   .max(100)
   .describe('What it says it can do. Never a ground for a decision about rights.')
 const metadata = z
-  .record(z.string().min(1).max(128), z.json())
+  .record(z.string().min(1).max(128), z.unknown())
   .describe('At most 8,192 bytes of JSON, for your own use.')
 
 const agent = z.strictObject({
@@ -22,7 +22,7 @@ const agent = z.strictObject({
   name: z.string(),
   type: z.string(),
   capabilities: z.array(z.string()),
-  metadata: z.record(z.string(), z.json()),
+  metadata: z.record(z.string(), z.unknown()),
   status,
   createdAt: time,
   updatedAt: time,
@@ -38,7 +38,7 @@ function show(found: Agent): z.input<typeof agent> {
     name,
     type,
     capabilities: [...capabilities],
-    metadata: metadata as Record<string, z.core.util.JSONType>,
+    metadata,
     status,
     createdAt: timeOf(createdAt),
     updatedAt: timeOf(updatedAt),
@@ -117,7 +117,11 @@ export const agentOperations: readonly Operation[] = [
     }),
     answer: agent,
     run: async ({ parts, actor }, { params, body, version }) =>
-      show(done(await parts.agents.update(params.id, given(body), actor, version)).agent),
+      show(
+        done(
+          await parts.agents.update(params.id, given({ ...body, metadata: body.metadata as Metadata }), actor, version),
+        ).agent,
+      ),
   }),
   operation({
     name: 'agents.remove',

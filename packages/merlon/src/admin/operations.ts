@@ -2,6 +2,7 @@ import { agentOperations } from './agents.ts'
 import { apiKeyOperations } from './api-keys.ts'
 import { auditOperations } from './audit.ts'
 import { authOperations } from './auth.ts'
+import { documentOperations } from './documents.ts'
 import { encryptionKeyOperations } from './encryption-keys.ts'
 import type { Operation } from './operation.ts'
 import { roleOperations } from './roles.ts'
@@ -26,6 +27,7 @@ export const operations: readonly Operation[] = [
   ...watchOperations,
   ...signingKeyOperations,
   ...encryptionKeyOperations,
+  ...documentOperations(() => operations),
 ]
 
 export const operationsByName: ReadonlyMap<string, Operation> = new Map(operations.map((each) => [each.name, each]))

@@ -1,0 +1,174 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { pageStyleHash } from './admin/api-page.ts'
+import { listens } from './admin/http-control.ts'
+import { operations } from './admin/operations.ts'
+import type { ControlParts } from './admin/parts.ts'
+import type { Config } from './config/schema.ts'
+import { type ControlDoor, ControlRoutes, controlEdge, controlProblem } from './control-routes.ts'
+import { type BoundSocket, listenOnSocket } from './control-socket.ts'
+import type { Log } from './dispatch/services.ts'
+import type { Fault } from './errors.ts'
+import type { Gate } from './guard/gate.ts'
+import { ownHosts, publicHosts } from './guard/own-hosts.ts'
+import { ProxyRanges } from './guard/proxy-ranges.ts'
+import { answerHeaders } from './transport/answer-headers.ts'
+import type { HttpCall } from './transport/http-call.ts'
+import { createHttpServer, type HttpOptions } from './transport/http-server.ts'
+import { OpenStreams } from './transport/open-streams.ts'
+import type { TlsMaterial } from './transport/tls.ts'
+
+export interface ServeControlOptions {
+  readonly config: Config
+  readonly parts: ControlParts
+  /** The data folder. */
+  readonly folder: string
+  /** That of the MCP endpoint: load, limits and clocks are those of the process. */
+  readonly gate: Gate
+  /** Checks a credential at the control plane's door. */
+  readonly verify: Gate['verify']
+  readonly tls: TlsMaterial | undefined
+  readonly log: Log
+  readonly onRefused: (call: HttpCall, fault: Fault) => void
+  readonly onAnswered: HttpOptions['onAnswered']
+}
+
+export interface ServingControl {
+  /** The address of the listener of its own. */
+  readonly url: string | undefined
+  /** The socket in the data folder. */
+  readonly socket: string | undefined
+  /** Those that speak TLS, for a renewed certificate. */
+  readonly servers: readonly ReturnType<typeof createHttpServer>[]
+  /** Takes no more calls, lets those under way finish, and stops listening. */
+  close(): Promise<void>
+}
+
+/** The Host that a program at the socket sends: it has no name of its own. */
+const socketHosts: ReadonlySet<string> = new Set(['localhost'])
+const noOrigins: ReadonlySet<string> = new Set()
+const closeGraceMs = 1_000
+
+/** The name of the socket in the data folder. */
+export const controlSocketName = 'control.sock'
+
+/** The routes of the control plane for the listener of the MCP endpoint: their own door, and everything else as there. */
+export function sharedControlRoutes({ parts, verify, gate }: Pick<ServeControlOptions, 'parts' | 'verify' | 'gate'>) {
+  const own = operations.filter(({ path }) => path.startsWith('/api/') || path === '/metrics')
+  return new ControlRoutes(own, parts, 'network', { ...gate, verify })
+}
+
+/** Serves the control plane: to whoever can open the socket in the data folder, and on an address of its own. */
+export async function serveControl(options: ServeControlOptions): Promise<ServingControl> {
+  const local = await serveSocket(options)
+  try {
+    const own = options.config.admin.listener === 'own' ? await serveAddress(options) : undefined
+    return {
+      url: own?.url,
+      socket: local?.bound.path,
+      servers: own === undefined ? [] : [own.server],
+      async close() {
+        local?.bound.release()
+        await Promise.all([local?.server, own?.server].map((server) => server && stop(server)))
+      },
+    }
+  } catch (error) {
+    local?.bound.release()
+    if (local !== undefined) await stop(local.server)
+    throw error
+  }
+}
+
+async function serveAddress(options: ServeControlOptions) {
+  const { config, gate, verify, tls } = options
+  const { admin, server: main } = config
+  const hosts = new Set<string>(admin.allowedHosts)
+  const origins = new Set<string>()
+  const scheme = tls === undefined ? 'http' : 'https'
+  const server = httpServer(options, 'network', { ...gate, verify, hosts, origins }, tls)
+  const port = admin.port ?? (main.port === 0 ? 0 : main.port + 1)
+  await new Promise<void>((listening, failed) => {
+    server.once('error', (cause) => failed(listenFailure(cause, admin.host, port)))
+    server.listen(port, admin.host, listening)
+  })
+  const own = ownHosts(admin.host, (server.address() as AddressInfo).port)
+  const url = admin.publicUrl?.replace(/\/$/, '') ?? `${scheme}://${own[0]}`
+  if (admin.allowedHosts === undefined) for (const host of [...own, ...publicHosts(url)]) hosts.add(host)
+  // A page of this listener may call it, and no other page.
+  for (const host of own) origins.add(`${scheme}://${host}`)
+  origins.add(url)
+  return { server, url }
+}
+
+/** `undefined` where there can be none: what is left is the listener, and why is in the log. */
+async function serveSocket(
+  options: ServeControlOptions,
+): Promise<{ readonly server: Server; readonly bound: BoundSocket } | undefined> {
+  const { folder, gate, log } = options
+  if (process.platform === 'win32') return undefined
+  const path = join(folder, controlSocketName)
+  if (await listens(path)) {
+    log.warn({}, 'another server of this data folder has its control socket: this one is reached by address alone')
+    return undefined
+  }
+  const server = httpServer(
+    options,
+    'local',
+    { ...gate, hosts: socketHosts, origins: noOrigins, proxies: new ProxyRanges([]) },
+    undefined,
+  ) as Server
+  try {
+    return { server, bound: await listenOnSocket(server, path, folder) }
+  } catch (cause) {
+    server.close()
+    log.warn({ err: cause }, 'there is no control socket')
+    return undefined
+  }
+}
+
+function httpServer(options: ServeControlOptions, door: ControlDoor, gate: Gate, tls: TlsMaterial | undefined) {
+  const { config, parts, onRefused, onAnswered } = options
+  const { limits, admin } = config
+  return createHttpServer({
+    gate,
+    routes: new ControlRoutes(operations, parts, door),
+    headers: answerHeaders({
+      tls: tls !== undefined || admin.publicUrl?.startsWith('https:') === true,
+      exposed: ['ETag', 'X-Request-Id'],
+      style: pageStyleHash,
+    }),
+    streams: new OpenStreams({
+      heartbeatMs: limits.heartbeatMs,
+      bufferBytesMax: limits.streamBufferBytesMax,
+      stallMs: limits.streamStallMs,
+    }),
+    tls,
+    bounds: { ...limits, connectionsMax: Math.min(limits.connectionsMax, connectionsMax) },
+    challenge: () => 'Bearer realm="merlon control plane"',
+    edge: controlEdge(door),
+    problem: controlProblem,
+    onRefused,
+    onAnswered,
+  })
+}
+
+/** Few people and programs manage a server. */
+const connectionsMax = 256
+
+function stop(server: ReturnType<typeof createHttpServer>): Promise<void> {
+  const closed = new Promise<void>((done) => server.close(() => done()))
+  server.closeIdleConnections()
+  setTimeout(() => server.closeAllConnections(), closeGraceMs).unref()
+  return closed
+}
+
+function listenFailure(cause: NodeJS.ErrnoException, host: string, port: number): Error {
+  const where = `${host}:${port}`
+  if (cause.code === 'EADDRINUSE')
+    return new Error(
+      `the control plane cannot listen on ${where}, which is in use; choose another port with MERLON_ADMIN_PORT or admin.port, or set admin.listener to off`,
+      { cause },
+    )
+  return new Error(`the control plane cannot listen on ${where}: ${cause.message}`, { cause })
+}
