@@ -54,6 +54,7 @@ export class Watch {
   private readonly options: WatchOptions
   private readonly recently = new Recently()
   private lateMs = 0
+  private sessions: number | undefined
   private limiterLocal: () => boolean = () => false
   /** What the clock is ahead of the steady one. */
   private ahead: number
@@ -110,6 +111,19 @@ export class Watch {
   /** Told of something that is worth an alert by itself. */
   happened(event: Event): void {
     this.recently.happened(event, this.options.steadyClock())
+  }
+
+  /** Told how to ask what is open. `sessions` is asked for now and then; the others when somebody reads. */
+  followServing({ streams, calls }: { readonly streams: () => number; readonly calls: () => number }): void {
+    const { registry } = this.metrics
+    registry.gauge('merlon_streams', 'Streams that are open.', streams)
+    registry.gauge('merlon_calls_running', 'Calls under way, and streams that calls hold open.', calls)
+    registry.gauge('merlon_sessions', 'Sessions of the stateful revisions that are open.', () => this.sessions)
+  }
+
+  /** Told how many sessions there are. */
+  sawSessions(count: number): void {
+    this.sessions = count
   }
 
   /** Told how to ask whether limits are counted by this process alone. */
