@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { builtInScopes } from './builtin-scopes.ts'
+import { issuerRules } from './issuer-rules.ts'
 import { nearest } from './near.ts'
 import type { Config } from './schema.ts'
 
@@ -50,6 +51,9 @@ const takenHeaders: ReadonlySet<string> = new Set(
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
+
+/** Limits that are there without a rule. */
+const reserved = /^(?:calls$|failures|login)/
 
 const none: readonly Finding[] = []
 const when = (found: boolean, finding: Finding): readonly Finding[] => (found ? [finding] : none)
@@ -247,58 +251,7 @@ export const rules: readonly Rule[] = [
         fix: 'Add it; an empty list of scopes denies it everything',
       }),
   },
-  {
-    promise: 'An issuer is listed once, and http to it is asked for by name.',
-    source: 'RS-06',
-    id: 'CA-331',
-    severity: 'error',
-    check: ({ identity }) =>
-      identity.issuers.flatMap((entry, at) => [
-        ...when(identity.issuers.findIndex(({ issuer }) => issuer === entry.issuer) !== at, {
-          paths: ['identity.issuers'],
-          says: `lists ${entry.issuer} twice`,
-          fix: 'Keep one of them',
-        }),
-        ...when(
-          !entry.dangerouslyAllowHttp && [entry.issuer, entry.jwksUri ?? ''].some((url) => url.startsWith('http:')),
-          {
-            paths: ['identity.issuers'],
-            says: `would read the keys of ${entry.issuer} without TLS`,
-            fix: 'Use https; to try things out on a loopback address set dangerouslyAllowHttp',
-          },
-        ),
-      ]),
-  },
-  {
-    promise: 'What opens the MCP endpoint opens nothing at the control plane.',
-    source: 'AD-01',
-    id: 'CA-332',
-    severity: 'error',
-    check: ({ identity }) =>
-      identity.issuers.flatMap(({ issuer, audience, controlAudience }) =>
-        when(controlAudience !== undefined && controlAudience === audience, {
-          paths: ['identity.issuers'],
-          says: `gives ${issuer} one audience for both doors`,
-          fix: 'Give the control plane an audience of its own',
-        }),
-      ),
-  },
-  {
-    promise: 'An issuer grants roles that exist.',
-    source: 'RS-08',
-    id: 'CA-333',
-    severity: 'error',
-    check: ({ identity, roles }) =>
-      identity.issuers.flatMap(({ issuer, role }) =>
-        ('value' in role ? [role.value] : Object.values(role.values)).flatMap((name) =>
-          when(!Object.hasOwn(roles, name), {
-            paths: ['identity.issuers', 'roles'],
-            says: `gives subjects of ${issuer} the role ${name}, which does not exist`,
-            fix: 'Define it in roles, or name another',
-          }),
-        ),
-      ),
-  },
+  ...issuerRules,
   {
     promise: 'Session ids and event ids travel in headers of their own.',
     source: 'TR-06',
@@ -349,6 +302,59 @@ export const rules: readonly Rule[] = [
         says: 'is empty, so every request is refused',
         fix: 'Leave it out for its default',
       }),
+  },
+  {
+    promise: 'Each limit has a name of its own.',
+    source: 'RL-05',
+    id: 'CA-421',
+    severity: 'error',
+    check: ({ rateLimit }) =>
+      rateLimit.rules.flatMap(({ name }, at, all) =>
+        when(reserved.test(name) || all.findIndex((rule) => rule.name === name) !== at, {
+          paths: [`rateLimit.rules.${at}.name`],
+          says: 'is the name of another limit',
+          fix: 'Give it another name',
+        }),
+      ),
+  },
+  {
+    promise: 'A limit is counted in whole numbers.',
+    source: 'RL-01',
+    id: 'CA-422',
+    severity: 'error',
+    check: ({ rateLimit }) =>
+      [
+        { ...rateLimit, burst: rateLimit.callsMax, at: 'rateLimit' },
+        ...rateLimit.rules.map((rule, at) => ({ ...rule, at: `rateLimit.rules.${at}` })),
+      ].flatMap(({ at, windowMs, callsMax, burst }) =>
+        when(windowMs * (burst ?? callsMax) > 2 ** 51, {
+          paths: [`${at}.callsMax`, `${at}.windowMs`],
+          says: 'is too many for a window of that length',
+          fix: 'Shorten the window and lower the number with it',
+        }),
+      ),
+  },
+  {
+    promise: 'A limit names scopes that exist, and can hold what a call costs it.',
+    source: 'RL-03',
+    id: 'CA-423',
+    severity: 'error',
+    check: ({ rateLimit, scopes }) =>
+      rateLimit.rules.flatMap(({ scopes: named = [], cost = 1, burst, callsMax }, at) => [
+        ...when(
+          named.some((scope) => !builtInScopes.includes(scope) && !scopes.includes(scope)),
+          {
+            paths: [`rateLimit.rules.${at}.scopes`, 'scopes'],
+            says: 'names a scope that does not exist',
+            fix: 'Declare it in scopes, or name read, write or admin',
+          },
+        ),
+        ...when(cost > (burst ?? callsMax), {
+          paths: [`rateLimit.rules.${at}.cost`, `rateLimit.rules.${at}.callsMax`],
+          says: 'is more than is ever admitted at once',
+          fix: 'Lower it, or raise burst',
+        }),
+      ]),
   },
   {
     promise: 'A server without a limit says so.',
