@@ -221,7 +221,7 @@ async function readBack(
     read += chunk.length
     // Lines that are whole in the chunk: the first of a file, and those behind an end of line.
     const whole = begin === 0 ? 0 : chunk.indexOf(0x0a) + 1
-    if (whole === 0 && begin > 0) {
+    if (begin > 0 && (whole === 0 || whole === chunk.length)) {
       size *= 2
       continue
     }
