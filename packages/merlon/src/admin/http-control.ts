@@ -78,7 +78,8 @@ interface Request {
 interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  readonly text: string
+  /** Undefined where it was handed on. */
+  readonly text: string | undefined
 }
 
 async function exchange(place: ControlPlace, { method, target, headers, body, take }: Request): Promise<Answer> {
@@ -161,7 +162,7 @@ function send(
 }
 
 /** The whole of an answer, or nothing where it is handed on piece by piece. */
-async function receive(response: IncomingMessage, take: ControlInput['take']): Promise<string> {
+async function receive(response: IncomingMessage, take: ControlInput['take']): Promise<string | undefined> {
   response.setEncoding('utf8')
   let text = ''
   for await (const piece of response as AsyncIterable<string>) {
@@ -169,17 +170,17 @@ async function receive(response: IncomingMessage, take: ControlInput['take']): P
     else if (text.length + piece.length > answerLengthMax) throw new Error('the answer is too large')
     else text += piece
   }
-  return text
+  return take === undefined ? text : undefined
 }
 
 function read({ status, headers, text }: Answer, expected: number): ControlAnswer {
   const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim()
   if (type === 'application/problem+json') {
-    const problem = parse(text)
+    const problem = parse(text ?? '')
     if (isProblem(problem)) throw new ControlRefusal(problem)
   }
   if (status !== expected) throw new ControlUnreachable('foreign')
-  if (status === 204) return { status, body: undefined }
+  if (status === 204 || text === undefined) return { status, body: undefined }
   return { status, body: type === 'application/json' ? parse(text) : text }
 }
 
