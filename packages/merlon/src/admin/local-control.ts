@@ -46,7 +46,7 @@ export function localControl({ parts, random, report, close }: LocalControlOptio
         if (text === undefined) return { status, body: undefined }
         if (operation.media !== undefined && input.take !== undefined) {
           for await (const piece of piecesOf(text)) await input.take(piece)
-          return { status, body: '' }
+          return { status, body: undefined }
         }
         const whole = await collected(text)
         return { status, body: isJson(type) ? (JSON.parse(whole) as unknown) : whole }
