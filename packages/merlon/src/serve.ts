@@ -158,6 +158,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const headers = answerHeaders({
     tls: tls !== undefined || base.startsWith('https:'),
     exposed: config.cors.exposedHeaders,
+    rateForms: config.rateLimit.headers,
   })
   const streams = new OpenStreams({
     heartbeatMs: limits.heartbeatMs,

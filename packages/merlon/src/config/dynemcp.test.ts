@@ -101,11 +101,9 @@ describe('what cannot be relaxed is said, and stays', () => {
     [options({ authentication: { required: false } }), 'a credential is always required'],
     [options({ security: { dnsRebindingProtection: false } }), 'the Host and Origin checks stay on'],
     [options({ security: { hostnameValidation: false } }), 'the Host check stays on'],
-    [options({ security: { rateLimiting: { skipOnSuccess: true } } }), 'every call is counted'],
     [options({ compression: { enabled: true } }), 'answers are not compressed'],
     [options({ cors: { credentials: true } }), 'browsers are not told to send cookies'],
     [options({ cors: { maxAge: 86_400 } }), 'is lowered to 7200 seconds'],
-    [options({ cors: { exposeHeaders: 'X-RateLimit-Remaining' } }), 'names X-RateLimit headers, which are not sent'],
     [options({ cors: { allowMethods: 'GET, PUT' } }), 'names methods that are not served; in force: GET'],
     [{ security: { enableValidation: false } }, 'arguments are always checked'],
     [{ security: { strictMode: false } }, 'unknown fields are always refused'],
@@ -113,6 +111,46 @@ describe('what cannot be relaxed is said, and stays', () => {
   ])('%j', (document, warning) => {
     expect(says(document).problems).toEqual([])
     expect(says(document).warnings).toEqual([expect.stringContaining(warning)])
+  })
+})
+
+test('X-RateLimit headers that a page may read are sent', () => {
+  expect(mapDynemcp(options({ cors: { exposeHeaders: 'X-RateLimit-Remaining, X-Other' } })).input).toEqual({
+    cors: { exposedHeaders: ['X-RateLimit-Remaining', 'X-Other'] },
+    rateLimit: { headers: ['standard', 'x'] },
+  })
+  expect(mapDynemcp(options({ cors: { exposeHeaders: 'X-Other' } })).input.rateLimit).toBeUndefined()
+})
+
+describe('calls that end well are left out where nothing else counts them', () => {
+  const skips = { maxRequests: 100, windowMs: 60_000, skipOnSuccess: true }
+  const limit = { maxRequests: 500, windowMs: 60_000 }
+
+  test('by the one limit there is', () => {
+    const { input, warnings } = mapDynemcp(options({ security: { rateLimiting: skips } }))
+    expect(input.rateLimit).toEqual({ enabled: true, count: 'failures', callsMax: 100, windowMs: 60_000 })
+    expect(warnings).toEqual([])
+  })
+
+  test('not where another limit counts every call, whichever is the stricter', () => {
+    for (const rateLimit of [limit, { ...limit, maxRequests: 10 }]) {
+      const { input, warnings } = mapDynemcp({
+        ...options({ security: { rateLimiting: skips } }),
+        security: { rateLimit },
+      })
+      expect(input.rateLimit).not.toHaveProperty('count')
+      expect(warnings.map(({ says }) => says)).toContain(
+        'has no effect: the other limit counts every call, the successful too',
+      )
+    }
+  })
+
+  test('and where the other is off', () => {
+    const document = {
+      ...options({ security: { rateLimiting: skips } }),
+      security: { rateLimit: { ...limit, enabled: false } },
+    }
+    expect(mapDynemcp(document).input.rateLimit).toMatchObject({ count: 'failures', callsMax: 100 })
   })
 })
 

@@ -61,7 +61,7 @@ const rows: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['transport.options.cors.allowOrigin', { combined: originsOf }],
   ['transport.options.cors.allowMethods', { to: 'cors.allowedMethods', read: methods }],
   ['transport.options.cors.allowHeaders', { to: 'cors.allowedHeaders', read: listOf }],
-  ['transport.options.cors.exposeHeaders', { to: 'cors.exposedHeaders', read: exposedHeaders }],
+  ['transport.options.cors.exposeHeaders', { combined: listOf }],
   ['transport.options.cors.maxAge', { to: 'cors.maxAgeSeconds', read: maxAge }],
   ['transport.options.cors.credentials', { combined: yesNo }],
 
@@ -84,10 +84,7 @@ const rows: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['transport.options.security.rateLimiting.enabled', { combined: yesNo }],
   ['transport.options.security.rateLimiting.windowMs', { combined: positive }],
   ['transport.options.security.rateLimiting.maxRequests', { combined: positive }],
-  [
-    'transport.options.security.rateLimiting.skipOnSuccess',
-    { read: never('every call is counted, the successful too') },
-  ],
+  ['transport.options.security.rateLimiting.skipOnSuccess', { combined: yesNo }],
 
   ['security.enableValidation', { read: stays('arguments are always checked') }],
   ['security.strictMode', { read: stays('unknown fields are always refused') }],
@@ -118,6 +115,7 @@ export function mapDynemcp(document: Readonly<Record<string, unknown>>): Mapped 
   const mapping = new Mapping()
   mapping.walk(document, [])
   mapping.combineOrigins()
+  mapping.combineExposed()
   mapping.combineRateLimits()
   mapping.combineScopes()
   return mapping
@@ -126,6 +124,8 @@ export function mapDynemcp(document: Readonly<Record<string, unknown>>): Mapped 
 interface RateLimit {
   readonly key: string
   readonly enabled: boolean
+  /** Whether calls that end well do not count. */
+  readonly failuresAlone: boolean
   readonly callsMax: number
   readonly windowMs: number
 }
@@ -213,7 +213,17 @@ class Mapping implements Mapped {
       this.#put('cors.allowedOrigins', (cors === undefined ? securityKey : corsKey).split('.'), origins)
   }
 
-  /** Two rate limits: the one that admits fewer calls in a second. */
+  /** A page that may read X-RateLimit headers expects them. */
+  combineExposed(): void {
+    const key = 'transport.options.cors.exposeHeaders'
+    const names = this.#combined.get(key) as readonly string[] | undefined
+    if (names === undefined) return
+    this.#put('cors.exposedHeaders', key.split('.'), names)
+    if (names.some((name) => /^x-ratelimit-/i.test(name)))
+      this.#put('rateLimit.headers', key.split('.'), ['standard', 'x'])
+  }
+
+  /** Two rate limits: the one that admits fewer calls in a second; and calls that end well count where either counts them. */
   combineRateLimits(): void {
     const found = ['transport.options.security.rateLimiting', 'security.rateLimit'].flatMap((key) => {
       const limit = this.#rateLimit(key)
@@ -239,19 +249,29 @@ class Mapping implements Mapped {
       })
     }
     const path = strictest.key.split('.')
+    const relaxed = counting.find(({ failuresAlone }) => failuresAlone)
+    if (relaxed !== undefined && counting.every(({ failuresAlone }) => failuresAlone)) {
+      this.#put('rateLimit.count', [...relaxed.key.split('.'), 'skipOnSuccess'], 'failures')
+    } else if (relaxed !== undefined) {
+      this.warnings.push({
+        path: [...relaxed.key.split('.'), 'skipOnSuccess'],
+        says: 'has no effect: the other limit counts every call, the successful too',
+      })
+    }
     this.#put('rateLimit.enabled', [...path, 'enabled'], true)
     this.#put('rateLimit.callsMax', [...path, 'maxRequests'], strictest.callsMax)
     this.#put('rateLimit.windowMs', [...path, 'windowMs'], strictest.windowMs)
   }
 
   #rateLimit(key: string): RateLimit | undefined {
-    const [enabled, callsMax, windowMs] = ['enabled', 'maxRequests', 'windowMs'].map((name) =>
+    const [enabled, callsMax, windowMs, skips] = ['enabled', 'maxRequests', 'windowMs', 'skipOnSuccess'].map((name) =>
       this.#combined.get(`${key}.${name}`),
     )
-    if (enabled === undefined && callsMax === undefined && windowMs === undefined) return undefined
+    if ([enabled, callsMax, windowMs, skips].every((value) => value === undefined)) return undefined
     return {
       key,
       enabled: enabled !== false,
+      failuresAlone: skips === true,
       callsMax: typeof callsMax === 'number' ? callsMax : 100,
       windowMs: typeof windowMs === 'number' ? windowMs : 60_000,
     }
@@ -300,11 +320,6 @@ function yesNo(value: unknown): Reading {
 /** A protection that is always on. */
 function stays(says: string): (value: unknown) => Reading {
   return (value) => (value === false ? { warns: `false has no effect: ${says}` } : yesNo(value))
-}
-
-/** A relaxation that is never given. */
-function never(says: string): (value: unknown) => Reading {
-  return (value) => (value === true ? { warns: `true has no effect: ${says}` } : yesNo(value))
 }
 
 function only(one: string, why: string): (value: unknown) => Reading {
@@ -356,14 +371,6 @@ function originsOf(value: unknown): Reading {
   if (value === false) return { value: [] }
   const list = listOf(value)
   return Array.isArray(list.value) && list.value.includes('*') ? { value: '*' } : list
-}
-
-function exposedHeaders(value: unknown): Reading {
-  const list = listOf(value)
-  const unsent = Array.isArray(list.value) && list.value.some((name: string) => /^x-ratelimit-/i.test(name))
-  return unsent
-    ? { ...list, warns: 'names X-RateLimit headers, which are not sent; Retry-After says when to come back' }
-    : list
 }
 
 const served: ReadonlySet<string> = new Set(['GET', 'POST', 'DELETE', 'OPTIONS'])

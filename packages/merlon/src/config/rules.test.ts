@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { isLoopback, rules } from './rules.ts'
 import { type ConfigInput, configSchema } from './schema.ts'
 
+const rule = (change: object) => ({ name: 'reports', per: ['principal' as const], callsMax: 10, ...change })
 function issuer(more: Partial<Issuer> = {}): Issuer {
   return { issuer: 'https://id.example', tenant: { value: 'default' }, ...more }
 }
@@ -145,6 +146,41 @@ const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] =
     'A receiver can tell a notice of ours from another.',
     { alerts: { webhook: { url: 'env:U' } } },
     { alerts: { webhook: { url: 'env:U', secret: 'env:K' } } },
+  ],
+  [
+    'Each limit has a name of its own.',
+    { rateLimit: { rules: [rule({ name: 'calls' })] } },
+    { rateLimit: { rules: [rule({ name: 'reports' })] } },
+  ],
+  [
+    'Each limit has a name of its own.',
+    { rateLimit: { rules: [rule({}), rule({})] } },
+    { rateLimit: { rules: [rule({}), rule({ name: 'other' })] } },
+  ],
+  [
+    'Each limit has a name of its own.',
+    { rateLimit: { rules: [rule({ name: 'login-account' })] } },
+    { rateLimit: { rules: [rule({ name: 'log-in' })] } },
+  ],
+  [
+    'A limit is counted in whole numbers.',
+    { rateLimit: { callsMax: 1_000_000_000, windowMs: 2_251_800 } },
+    { rateLimit: { callsMax: 1_000_000_000, windowMs: 2_251_799 } },
+  ],
+  [
+    'A limit is counted in whole numbers.',
+    { rateLimit: { rules: [rule({ burst: 1_000_000_000, windowMs: 2_251_800 })] } },
+    { rateLimit: { rules: [rule({ callsMax: 1_000_000_000, burst: 5, windowMs: 2_251_800 })] } },
+  ],
+  [
+    'A limit names scopes that exist, and can hold what a call costs it.',
+    { rateLimit: { rules: [rule({ scopes: ['files:write'] })] } },
+    { scopes: ['files:write'], rateLimit: { rules: [rule({ scopes: ['files:write', 'admin'] })] } },
+  ],
+  [
+    'A limit names scopes that exist, and can hold what a call costs it.',
+    { rateLimit: { rules: [rule({ callsMax: 10, burst: 5, cost: 6 })] } },
+    { rateLimit: { rules: [rule({ callsMax: 5, burst: 6, cost: 6 })] } },
   ],
   ['A server without a limit says so.', { rateLimit: { enabled: false } }, { rateLimit: { callsMax: 100_000 } }],
 ]

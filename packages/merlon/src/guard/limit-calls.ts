@@ -14,9 +14,12 @@ export interface Peeked {
   readonly endpoint: Endpoint
 }
 
+/** What was taken for a call, and what is left of the limit that may be told. */
+export type Rate = Taken
+
 /** All that the call costs is taken. */
 export interface Charged {
-  readonly rate: Taken
+  readonly rate: Rate
   /** What is given back when it is known how the call ended. */
   readonly reserved: Reserved | undefined
 }
@@ -96,7 +99,7 @@ export function chargeRefused(call: Refusable, fault: Fault): Awaitable<Fault> {
 export interface Refusable extends Arrival {
   principal?: unknown
   endpoint?: unknown
-  rate?: unknown
+  rate?: Rate | undefined
   reserved?: unknown
 }
 

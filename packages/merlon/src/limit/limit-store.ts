@@ -117,7 +117,7 @@ export function limitOf(spec: LimitSpec): Limit {
 }
 
 /** Whole numbers are exact up to 2⁵³, and one take is added to a full bucket. */
-const ticksLargest = 2 ** 51
+export const ticksLargest = 2 ** 51
 
 function greatestDivisor(left: number, right: number): number {
   return right === 0 ? left : greatestDivisor(right, left % right)

@@ -111,6 +111,15 @@ test('a part of a limit is that part of it, and never nothing', () => {
     windowMs: 120_000,
     burst: 1,
   })
+  expect(partOf(limitOf({ name: 'l', callsMax: 1, windowMs: 2_000_000, burst: 1_000_000_000 }), 0.01)).toMatchObject({
+    callsMax: 1,
+    windowMs: 200_000_000,
+    burst: 10_000_000,
+  })
+  expect(partOf(limitOf({ name: 'l', callsMax: 1, windowMs: 2_000_000_000, burst: 1_000_000 }), 0.01)).toMatchObject({
+    windowMs: 200_000_000_000,
+    burst: 10_000,
+  })
   expect(partOf(limitOf({ name: 'l', callsMax: 7, windowMs: 1_000, told: false }), 1)).toMatchObject({
     callsMax: 7,
     burst: 7,

@@ -8,6 +8,7 @@ import {
   type SharedLimitStore,
   type Take,
   type Taken,
+  ticksLargest,
 } from './limit-store.ts'
 
 export interface SharedLimitsOptions {
@@ -132,6 +133,6 @@ export function partOf(limit: Limit, share: number): Limit {
   const calls = limit.callsMax * share
   const callsMax = Math.max(1, Math.floor(calls))
   const windowMs = calls < 1 ? Math.ceil(limit.windowMs / calls) : limit.windowMs
-  const burst = Math.max(1, Math.floor(limit.burst * share))
+  const burst = Math.max(1, Math.min(Math.floor(limit.burst * share), Math.floor(ticksLargest / windowMs)))
   return limitOf({ name, told, onStoreFailure, callsMax, windowMs, burst })
 }

@@ -1,3 +1,6 @@
+import type { Rate } from '../guard/limit-calls.ts'
+import { type RateHeaderForm, type RateHeaders, rateHeaderNames, rateHeaders } from './rate-headers.ts'
+
 /** Headers of every answer (OWASP ASVS 5.0 V3.4, V14.3.2), as the flat list that `writeHead` takes. */
 export interface AnswerHeaders {
   readonly json: readonly string[]
@@ -6,16 +9,21 @@ export interface AnswerHeaders {
   readonly none: readonly string[]
   /** What a page of an allowed origin may read beside. */
   readonly exposed: string
+  /** Adds what is left of the limit that is nearest its end. */
+  readonly rate: RateHeaders
 }
 
-const protocolExposed = ['Mcp-Session-Id', 'WWW-Authenticate', 'Retry-After', 'RateLimit', 'RateLimit-Policy']
+const protocolExposed = ['Mcp-Session-Id', 'WWW-Authenticate', 'Retry-After']
 
 export function answerHeaders(options: {
   readonly tls: boolean
   readonly exposed: readonly string[]
+  /** How what is left of a limit is told. Default: as the standard says. */
+  readonly rateForms?: readonly RateHeaderForm[]
   /** The hash of a style sheet that a page of ours holds. */
   readonly style?: string
 }): AnswerHeaders {
+  const { rateForms = ['standard'] } = options
   const all = [
     'X-Content-Type-Options',
     'nosniff',
@@ -32,7 +40,8 @@ export function answerHeaders(options: {
     problem: [...all, 'Content-Type', 'application/problem+json; charset=utf-8'],
     stream: [...all, 'Content-Type', 'text/event-stream; charset=utf-8', 'X-Accel-Buffering', 'no'],
     none: all,
-    exposed: [...new Set([...protocolExposed, ...options.exposed])].join(', '),
+    exposed: [...new Set([...protocolExposed, ...rateHeaderNames(rateForms), ...options.exposed])].join(', '),
+    rate: rateHeaders(rateForms),
   }
 }
 
@@ -40,6 +49,12 @@ export function answerHeaders(options: {
 export function corsHeaders(origin: string | undefined, headers: AnswerHeaders): readonly string[] {
   if (origin === undefined) return nothing
   return ['Access-Control-Allow-Origin', origin, 'Access-Control-Expose-Headers', headers.exposed]
+}
+
+/** Adds what is left to whoever sent the call, where it has been counted. */
+export function addRate(head: string[], { rate }: { readonly rate: Rate | undefined }, headers: AnswerHeaders): void {
+  if (rate?.limit === undefined) return
+  headers.rate(head, rate.limit, rate.remaining, Math.ceil(rate.refillMs / 1_000))
 }
 
 const nothing: readonly string[] = Object.freeze([])

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { Fault } from '../errors.ts'
 import type { Gate, Head } from '../guard/gate.ts'
+import type { Rate } from '../guard/limit-calls.ts'
 
 /** How many requests of one connection are being answered. */
 export interface Slots {
@@ -34,8 +35,10 @@ export class HttpCall implements Head {
   method: unknown = undefined
   target: unknown = undefined
   input: unknown = undefined
+  /** What it was refused with, or ended with. */
+  fault: unknown = undefined
   endpoint: unknown = undefined
-  rate: unknown = undefined
+  rate: Rate | undefined = undefined
   reserved: unknown = undefined
 
   private readonly slots: Slots

@@ -14,7 +14,7 @@ afterEach(() => {
 })
 
 /** A reply over a real connection whose client reads nothing. */
-async function replyTo(): Promise<{ reply: HttpReply; response: ServerResponse }> {
+async function replyTo() {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
@@ -29,7 +29,13 @@ async function replyTo(): Promise<{ reply: HttpReply; response: ServerResponse }
   })
   const call = new HttpCall(request, response, gateWith(), { taken: 1 })
   const streams = new OpenStreams({ heartbeatMs: 15_000, bufferBytesMax: 1_000, stallMs: 7_000 })
-  return { reply: new HttpReply(response, call, answerHeaders({ tls: false, exposed: [] }), streams), response }
+  const answered: string[] = []
+  const reply = new HttpReply(response, call, {
+    headers: answerHeaders({ tls: false, exposed: [] }),
+    streams,
+    onAnswered: (_call, status, bytes) => void answered.push(`${status} ${bytes}`),
+  })
+  return { reply, response, answered, client }
 }
 
 test.each(['an answer', 'a stream'])(
@@ -44,3 +50,24 @@ test.each(['an answer', 'a stream'])(
     expect(response.socket?.timeout).toBe(7_000)
   },
 )
+
+test('each answer is told once, with the bytes of a body that is no stream', async () => {
+  const whole = await replyTo()
+  whole.reply.answer('grün', 404)
+  whole.reply.answer('again', 200)
+  whole.reply.finish()
+  expect(whole.answered).toEqual(['404 5'])
+  const stream = await replyTo()
+  stream.reply.event('{}')
+  stream.reply.answer('{}', 404)
+  expect(stream.answered).toEqual(['200 undefined'])
+  const empty = await replyTo()
+  empty.reply.finish(204)
+  expect(empty.answered).toEqual(['204 0'])
+  const left = await replyTo()
+  const gone = new Promise<void>((resolve) => left.reply.onGone(resolve))
+  left.client.destroy()
+  await gone
+  left.reply.answer('late', 200)
+  expect(left.answered).toEqual(['499 undefined'])
+})

@@ -1,10 +1,14 @@
 import type { ServerResponse } from 'node:http'
 import { pipeline, Readable } from 'node:stream'
 import type { Reply } from '../call.ts'
-import { type AnswerHeaders, corsHeaders } from './answer-headers.ts'
+import { type AnswerHeaders, addRate, corsHeaders } from './answer-headers.ts'
 import type { HttpCall } from './http-call.ts'
+import type { HttpOptions, OnAnswered } from './http-server.ts'
 import type { OpenStreams } from './open-streams.ts'
 import { encodeEvent, encodePriming } from './sse.ts'
+
+/** No status of HTTP: the client went before there was an answer, or before its stream had ended. */
+const clientLeft = 499
 
 /** The way back over one HTTP exchange. */
 export class HttpReply implements Reply {
@@ -12,17 +16,23 @@ export class HttpReply implements Reply {
   private readonly headers: AnswerHeaders
   private readonly streams: OpenStreams
   private readonly call: HttpCall
+  private readonly onAnswered: OnAnswered | undefined
   private extra: string[] | undefined
   private listener: (() => void) | undefined
   private over = false
   private patient = false
   streaming = false
 
-  constructor(response: ServerResponse, call: HttpCall, headers: AnswerHeaders, streams: OpenStreams) {
+  constructor(
+    response: ServerResponse,
+    call: HttpCall,
+    { headers, streams, onAnswered }: Pick<HttpOptions, 'headers' | 'streams' | 'onAnswered'>,
+  ) {
     this.response = response
     this.call = call
     this.headers = headers
     this.streams = streams
+    this.onAnswered = onAnswered
   }
 
   get gone(): boolean {
@@ -58,13 +68,17 @@ export class HttpReply implements Reply {
   answer(message: string, status: number, id?: string): void {
     if (this.gone) return
     this.end()
-    if (this.streaming) this.response.end(encodeEvent(message, id))
-    else {
-      const head = this.head(this.headers.json)
-      head.push('Content-Length', String(Buffer.byteLength(message)))
-      this.response.writeHead(status, head)
-      this.response.end(message)
+    if (this.streaming) {
+      this.response.end(encodeEvent(message, id))
+      this.onAnswered?.(this.call, 200, undefined)
+      return
     }
+    const head = this.head(this.headers.json)
+    const bytes = Buffer.byteLength(message)
+    head.push('Content-Length', String(bytes))
+    this.response.writeHead(status, head)
+    this.response.end(message)
+    this.onAnswered?.(this.call, status, bytes)
   }
 
   document(text: string | AsyncIterable<string>, type: string, status: number): void {
@@ -73,12 +87,15 @@ export class HttpReply implements Reply {
     const head = this.head(this.headers.none)
     head.push('Content-Type', type)
     if (typeof text === 'string') {
-      head.push('Content-Length', String(Buffer.byteLength(text)))
+      const bytes = Buffer.byteLength(text)
+      head.push('Content-Length', String(bytes))
       this.response.writeHead(status, head)
       this.response.end(text)
+      this.onAnswered?.(this.call, status, bytes)
       return
     }
     this.response.writeHead(status, head)
+    this.onAnswered?.(this.call, status, undefined)
     // A piece is made when the reader has taken the one before. One that cannot be made cuts the answer off, as it must.
     pipeline(Readable.from(text, { objectMode: false }), this.response, () => undefined)
   }
@@ -92,6 +109,7 @@ export class HttpReply implements Reply {
       this.response.writeHead(status, head)
     }
     this.response.end()
+    this.onAnswered?.(this.call, this.streaming ? 200 : status, this.streaming ? undefined : 0)
   }
 
   bePatient(): void {
@@ -122,6 +140,7 @@ export class HttpReply implements Reply {
     if (this.watched) return
     this.watched = true
     this.response.once('close', () => {
+      if (!this.over) this.onAnswered?.(this.call, clientLeft, undefined)
       this.over = true
       if (this.streaming) this.streams.remove(this.response)
       const { listener } = this
@@ -133,6 +152,7 @@ export class HttpReply implements Reply {
   private head(base: readonly string[]): string[] {
     const head = base.slice()
     if (this.call.origin !== undefined) head.push(...corsHeaders(this.call.origin, this.headers))
+    addRate(head, this.call, this.headers)
     if (this.extra !== undefined) head.push(...this.extra)
     return head
   }

@@ -20,6 +20,8 @@ export interface HttpBounds {
   readonly callsPerConnectionMax: number
 }
 
+export type OnAnswered = (call: HttpCall, status: number, bytes: number | undefined) => void
+
 export interface HttpOptions {
   readonly gate: Gate
   readonly routes: RouteTable
@@ -37,6 +39,8 @@ export interface HttpOptions {
     fault: Fault,
     call: { readonly path?: string; readonly requestId: string | undefined },
   ) => string | undefined
+  /** Told of each answer that is complete; `bytes` of its body, where that was no stream. */
+  readonly onAnswered?: OnAnswered | undefined
   /** Records a refusal: called exactly once for each. */
   readonly onRefused: (call: HttpCall, fault: Fault) => void
 }
@@ -78,7 +82,7 @@ export function createHttpServer(options: HttpOptions): Server | TlsServer {
     }
     slots.latest = response
     const call = new HttpCall(request, response, gate, slots)
-    const reply = (): Reply => new HttpReply(response, call, options.headers, options.streams)
+    const reply = (): Reply => new HttpReply(response, call, options)
     const fail = (thrown: unknown) => {
       const fault = chargeRefused(call, faultOf(thrown))
       if (fault instanceof Promise) void fault.then(answerRefusal)

@@ -5,7 +5,7 @@ import { encodeError, encodeResult } from '../wire/json-rpc.ts'
 import { retryAfter } from '../wire/retry-after.ts'
 import type { Envelope } from '../wire/revision.ts'
 import { encodeToolFailure } from '../wire/tool-failure.ts'
-import { corsHeaders } from './answer-headers.ts'
+import { addRate, corsHeaders } from './answer-headers.ts'
 import type { HttpCall } from './http-call.ts'
 import type { HttpOptions } from './http-server.ts'
 
@@ -20,7 +20,7 @@ export function refuse(
   response: ServerResponse,
   call: HttpCall,
   fault: Fault,
-  options: Pick<HttpOptions, 'headers' | 'challenge' | 'problem'>,
+  options: Pick<HttpOptions, 'headers' | 'challenge' | 'problem' | 'onAnswered'>,
 ): void {
   call.answered()
   if (response.headersSent || response.destroyed) {
@@ -48,11 +48,14 @@ export function refuse(
   if (fault.detail.allow !== undefined) head.push('Allow', fault.detail.allow)
   if (status === 429 || status === 503) {
     const seconds = retryAfter(fault)
-    head.push('Retry-After', String(seconds), ...limitHeaders(fault, seconds))
+    head.push('Retry-After', String(seconds))
+    if (fault.detail.limit !== undefined) options.headers.rate(head, fault.detail.limit, 0, seconds)
   }
+  if (fault.detail.limit === undefined) addRate(head, call, options.headers)
   if (call.body === undefined && mayBeLarge(call)) head.push('Connection', 'close')
   response.writeHead(status, head)
   response.end(body)
+  options.onAnswered?.(call, status, Buffer.byteLength(body))
 }
 
 /** The body of a refusal; pure, so that it can be compared byte for byte. */
@@ -78,13 +81,6 @@ export function refusalBody(
     message: fault.sentence,
     data: fault.code === 'internal' ? { code, requestId } : { code, ...fault.detail.data },
   })
-}
-
-/** What the limit is, and that nothing of it is left (draft-ietf-httpapi-ratelimit-headers §3 and §4). */
-function limitHeaders({ detail: { limit } }: Fault, seconds: number): readonly string[] {
-  if (limit === undefined) return []
-  const policy = `"${limit.name}";q=${limit.callsMax};w=${Math.ceil(limit.windowMs / 1_000)}`
-  return ['RateLimit-Policy', policy, 'RateLimit', `"${limit.name}";r=0;t=${seconds}`]
 }
 
 function isToolCall(message: Message | undefined): message is Extract<Message, { kind: 'request' }> {
