@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createSocketServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { ControlRefusal } from './control.ts'
 import { ControlUnreachable, httpControl, listens } from './http-control.ts'
 
-const servers: Pick<Server, 'close'>[] = []
+const servers: { close(): unknown }[] = []
 const folders: string[] = []
 afterEach(() => {
   for (const server of servers.splice(0)) server.close()

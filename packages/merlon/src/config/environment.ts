@@ -34,6 +34,9 @@ const unusedNames: ReadonlyMap<string, string> = new Map([
   ['HTTPS_PORT', 'with SSL_CERT_PATH and SSL_KEY_PATH the one port speaks TLS; set PORT'],
 ])
 
+/** Read by the command line, when it asks a control plane elsewhere. No settings. */
+const commandLineNames: ReadonlySet<string> = new Set(['MERLON_CONTROL_KEY', 'MERLON_TOKEN'])
+
 const secretLike = /(?:SECRET|KEY|TOKEN|PASSWORD|PASSPHRASE|CREDENTIALS?)$|^(?:DATABASE|REDIS)_URL$/
 
 /** The process's environment over that of `.env`. */
@@ -89,7 +92,7 @@ export function readEnvironment(
   const set: { setting: Setting; value: unknown; origin: string }[] = []
   const problems: Problem[] = []
   for (const [name, { value, origin }] of environment) {
-    if (!name.startsWith('MERLON_') || referenced.has(name)) continue
+    if (!name.startsWith('MERLON_') || referenced.has(name) || commandLineNames.has(name)) continue
     const setting = settingsByEnvironment.get(name)
     if (setting === undefined) {
       const near = nearest(name, settingsByEnvironment.keys())

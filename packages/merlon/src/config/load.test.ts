@@ -116,6 +116,10 @@ describe('what is refused', () => {
     ])
   })
 
+  test('the credential that the command line shows elsewhere is no setting', () => {
+    expect(loadConfig(given(own({}), { MERLON_CONTROL_KEY: 'mrl_x', MERLON_TOKEN: 'ey' })).warnings).toEqual([])
+  })
+
   test('a setting in the wrong section is shown its place', () => {
     expect(refusal(given(own({ server: { allowedOrigins: [] } })))).toEqual([
       'merlon.config.json:3: server.allowedOrigins: there is no such setting. Did you mean cors.allowedOrigins?',
