@@ -157,10 +157,16 @@ describe('the door', () => {
   })
 })
 
+test('what is neither a key nor a token of an issuer known here is refused, and the record tells which', async () => {
+  const { ask } = verifierWith()
+  expect(await ask('opaque')).toMatchObject({ ok: false, reason: 'malformed' })
+  expect(await ask(tokenOf(pair, { iss: 'https://elsewhere.example' }))).toMatchObject({ reason: 'token-issuer' })
+})
+
 describe('the scheme', () => {
   test('a token goes in Authorization alone, a key never with a proof', async () => {
     const { ask, keysAsked } = verifierWith()
-    expect(await ask(tokenOf(pair), 'header')).toMatchObject({ reason: 'unknown' })
+    expect(await ask(tokenOf(pair), 'header')).toMatchObject({ reason: 'malformed' })
     expect(await ask('mrl_x', 'dpop')).toMatchObject({ reason: 'scheme' })
     expect(keysAsked).toEqual([])
   })

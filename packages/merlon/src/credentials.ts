@@ -92,9 +92,9 @@ function check(
   if (credential.startsWith(keyPrefix)) {
     return scheme === 'dpop' ? refused('scheme') : verify(credential, door, shown.address)
   }
-  const verdict = scheme === 'header' ? undefined : tokens.verify(credential, scheme, shown)
-  if (verdict !== undefined) return verdict
-  if (authenticator === undefined || door !== 'mcp' || scheme === 'dpop') return refused('unknown')
+  const verdict = scheme === 'header' ? 'malformed' : tokens.verify(credential, scheme, shown)
+  if (typeof verdict !== 'string') return verdict
+  if (authenticator === undefined || door !== 'mcp' || scheme === 'dpop') return refused(verdict)
   return askAuthenticator(authenticator, credential, shown).then((answer) => verdictOf(answer, roles, clock()))
 }
 

@@ -26,6 +26,9 @@ export interface TokenVerifierParts {
 /** A verified token is verified again after so long: its key may have left the key set of its issuer. */
 export const rememberedMs = 300_000
 
+/** Why a text was not judged: it is no token, or one of an issuer that is not known here. */
+export type NotOurs = 'malformed' | 'token-issuer'
+
 interface Remembered {
   readonly issuer: TrustedIssuer
   readonly verifiedAt: Instant
@@ -36,8 +39,8 @@ interface Remembered {
 
 /**
  * Answers who a token stands for. What a signature proves is remembered; whether the subject still stands is asked on every
- * call, and a proof of possession is checked on every call. Answers `undefined` for a text that is not a token of an issuer
- * known here, so that something else may look at it.
+ * call, and a proof of possession is checked on every call. A text that is not a token of an issuer known here gets no verdict
+ * but the reason, so that something else may look at it.
  */
 export class TokenVerifier {
   readonly #parts: TokenVerifierParts
@@ -49,17 +52,17 @@ export class TokenVerifier {
   }
 
   /** Throws or rejects with a Fault of ours, and never for what a text says. */
-  verify(text: string, scheme: Scheme, shown: Shown): Awaitable<Verdict> | undefined {
+  verify(text: string, scheme: Scheme, shown: Shown): Awaitable<Verdict> | NotOurs {
     const now = this.#parts.clock()
     const digest = hash('sha256', text)
     const known = this.#memory.get(digest)
     if (known !== undefined && now >= known.verifiedAt && now < known.until)
       return this.#admit(known, text, scheme, shown, now)
     const read = readSigned(text, this.#parts.parse)
-    if (read === 'parts') return undefined
-    if (typeof read === 'string') return this.#parts.leavesMalformed ? undefined : refused(read)
+    if (read === 'parts') return 'malformed'
+    if (typeof read === 'string') return this.#parts.leavesMalformed ? 'malformed' : refused(read)
     const issuer = this.#issuerOf(read)
-    return issuer && this.#check(text, digest, read, issuer, scheme, shown, now)
+    return issuer === undefined ? 'token-issuer' : this.#check(text, digest, read, issuer, scheme, shown, now)
   }
 
   /** Forgets what was verified: a key was withdrawn before its time. */

@@ -192,8 +192,8 @@ describe('every answer', () => {
 describe('a refusal over HTTP', () => {
   test('A1: names the scheme, and nothing about why', async () => {
     const [missing, bad] = [await request('POST /closed'), await request('POST /closed', ['X-API-Key: worse'])]
-    for (const answered of [missing, bad])
-      expect(headOf(answered)).toContain('www-authenticate: bearer realm="r", scope="read write"')
+    expect(headOf(missing)).toContain('www-authenticate: bearer realm="r", scope="read write"')
+    expect(headOf(bad)).toContain('www-authenticate: bearer realm="r", scope="read write", error="invalid_token"')
     expect(bad.endsWith('\r\n\r\n{"error":"Invalid API key","code":"INVALID_API_KEY"}')).toBe(true)
   })
 

@@ -32,6 +32,8 @@ export interface HttpOptions {
   readonly tls: TlsMaterial | undefined
   /** The value of WWW-Authenticate without error and scope. */
   readonly challenge: () => string
+  /** The algorithms of proofs of possession, where some tokens need one (RFC 9449 §7.1). */
+  readonly proofs?: string | undefined
   /** The guards of a path or method that is not served: it is refused like any other before it is looked for. */
   readonly edge: (call: Arrival) => unknown
   /** The body of a refusal where it is a problem document (RFC 9457). Default: nowhere. `path` is unknown where nothing could be read. */

@@ -20,7 +20,7 @@ export function refuse(
   response: ServerResponse,
   call: HttpCall,
   fault: Fault,
-  options: Pick<HttpOptions, 'headers' | 'challenge' | 'problem' | 'onAnswered'>,
+  options: Pick<HttpOptions, 'headers' | 'challenge' | 'proofs' | 'problem' | 'onAnswered'>,
 ): void {
   call.answered()
   if (response.headersSent || response.destroyed) {
@@ -40,7 +40,12 @@ export function refuse(
   ]
   if ((status >= 500 || problem !== undefined) && call.requestId !== undefined)
     head.push('X-Request-Id', call.requestId)
-  if (status === 401) head.push('WWW-Authenticate', `${options.challenge()}, scope="read write"`)
+  if (status === 401) {
+    // A bare challenge where no credential was sent (RFC 6750 §3.1). One that is bad is told as such, and not why.
+    const error = fault.code === 'credential.invalid' ? ', error="invalid_token"' : ''
+    head.push('WWW-Authenticate', `${options.challenge()}, scope="read write"${error}`)
+    if (options.proofs !== undefined) head.push('WWW-Authenticate', `DPoP algs="${options.proofs}"${error}`)
+  }
   if (fault.code === 'scope.missing') {
     const scope = fault.detail.scope === undefined ? '' : `, scope="${fault.detail.scope}"`
     head.push('WWW-Authenticate', `${options.challenge()}, error="insufficient_scope"${scope}`)
