@@ -6,9 +6,9 @@ import { inspect } from 'node:util'
 import { vi } from 'vitest'
 import { openServer, type Server } from '../../packages/merlon/src/app.ts'
 import type { ConfigInput } from '../../packages/merlon/src/config/schema.ts'
-import type { KeyStore } from '../../packages/merlon/src/identity/key-store.ts'
+import type { IdentityStores } from '../../packages/merlon/src/identity/identity-store.ts'
 import { localOperator } from '../../packages/merlon/src/identity/keys.ts'
-import { openSqlKeyStore } from '../../packages/merlon/src/store/sql/key-store.ts'
+import { openSqlIdentity } from '../../packages/merlon/src/store/sql/identity-stores.ts'
 import { type Answer, Connection, patienceMs } from './connection.ts'
 import { encode, initialize, message, type Params, type Person, people, type Request } from './request.ts'
 
@@ -68,7 +68,7 @@ export interface Session {
 /** A server in this process with two tenants, and all that it said. */
 export class Target {
   server: Server
-  readonly store: KeyStore
+  readonly stores: IdentityStores
   readonly folder: string
   readonly keys: ReadonlyMap<Person, IssuedKey>
   port: number
@@ -84,14 +84,14 @@ export class Target {
 
   private constructor(parts: {
     server: Server
-    store: KeyStore
+    stores: IdentityStores
     folder: string
     keys: ReadonlyMap<Person, IssuedKey>
     log: string[]
     clock: { offset: number }
   }) {
     this.server = parts.server
-    this.store = parts.store
+    this.stores = parts.stores
     this.folder = parts.folder
     this.keys = parts.keys
     this.log = parts.log
@@ -105,8 +105,8 @@ export class Target {
     const clock = { offset: 0 }
     const log: string[] = []
     const server = await start(folder, clock, log)
-    const store = await openSqlKeyStore({ file: join(folder, '.merlon', 'merlon.db') })
-    return new Target({ server, store, folder, keys: await enrol(server, store), log, clock })
+    const stores = await openSqlIdentity({ file: join(folder, '.merlon', 'merlon.db') })
+    return new Target({ server, stores, folder, keys: await enrol(server, stores), log, clock })
   }
 
   get host(): string {
@@ -228,7 +228,7 @@ export class Target {
 
   async close(): Promise<void> {
     this.hangUp()
-    await this.store.close()
+    await this.stores.close()
     await this.server.close()
     await rm(this.folder, { recursive: true, force: true })
   }
@@ -248,13 +248,13 @@ function start(folder: string, clock: { offset: number }, log: string[]): Promis
 }
 
 /** Makes the people of both tenants, and a key for each. */
-async function enrol(server: Server, store: KeyStore): Promise<ReadonlyMap<Person, IssuedKey>> {
+async function enrol(server: Server, { tenants, users }: IdentityStores): Promise<ReadonlyMap<Person, IssuedKey>> {
   const keys = new Map<Person, IssuedKey>()
   for (const person of people) {
     const tenant = person.startsWith('A.') ? 'tenant-a' : 'tenant-b'
     const { role, scopes } = who[person]
-    await store.ensureTenant(tenant, Date.now())
-    await store.createUser({ id: `usr_${tenant}_${role}`, tenant, name: role, role, status: 'active' }, Date.now())
+    await tenants.ensureTenant(tenant, Date.now())
+    await users.createUser({ id: `usr_${tenant}_${role}`, tenant, name: role, role, status: 'active' }, Date.now())
     keys.set(person, await issue(server, { tenant, user: role, name: person, scopes }))
   }
   return keys

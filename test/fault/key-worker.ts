@@ -3,8 +3,9 @@ import { fsyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyDigest, pepperId } from '../../packages/merlon/src/identity/key-digest.ts'
 import { Keys, localOperator } from '../../packages/merlon/src/identity/keys.ts'
+import { Recorder } from '../../packages/merlon/src/identity/recorded.ts'
 import { deriveKey, openRootKey } from '../../packages/merlon/src/sealing/root-key.ts'
-import { openSqlKeyStore } from '../../packages/merlon/src/store/sql/key-store.ts'
+import { openSqlIdentity } from '../../packages/merlon/src/store/sql/identity-stores.ts'
 
 /**
  * Makes and revokes keys as fast as it can until it is killed. Writes a line for each change once it is acknowledged:
@@ -14,17 +15,18 @@ const folder = process.argv[2]!
 const root = openRootKey({ folder, storeHasData: true })
 const pepper = deriveKey(root.key, 'api-key-pepper')
 const audit = openSync(join(folder, 'audit.jsonl'), 'a', 0o600)
+const stores = await openSqlIdentity({ file: join(folder, 'merlon.db') })
 const keys = new Keys({
-  store: await openSqlKeyStore({ file: join(folder, 'merlon.db') }),
+  ...stores,
+  store: stores.keys,
   digest: keyDigest(pepper),
   pepper: pepperId(pepper),
   random: randomBytes,
-  roles: new Map(),
   clock: Date.now,
-  record: async (change) => {
+  recorder: new Recorder(async (change) => {
     writeSync(audit, `${JSON.stringify(change)}\n`)
     fsyncSync(audit)
-  },
+  }, Date.now),
   lifetimeMs: 86_400_000,
   lifetimeMsMax: 86_400_000,
 })

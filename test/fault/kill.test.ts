@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ChangePoll } from '../../packages/merlon/src/identity/change-poll.ts'
 import { keyDigest } from '../../packages/merlon/src/identity/key-digest.ts'
 import { parseKey } from '../../packages/merlon/src/identity/key-format.ts'
 import { KeyRing } from '../../packages/merlon/src/identity/key-ring.ts'
 import { everyTenant } from '../../packages/merlon/src/identity/key-store.ts'
-import type { KeyChange } from '../../packages/merlon/src/identity/keys.ts'
+import type { Change } from '../../packages/merlon/src/identity/recorded.ts'
 import { deriveKey, openRootKey } from '../../packages/merlon/src/sealing/root-key.ts'
-import { openSqlKeyStore } from '../../packages/merlon/src/store/sql/key-store.ts'
+import { openSqlIdentity } from '../../packages/merlon/src/store/sql/identity-stores.ts'
 
 const kills = 20
 const worker = join(import.meta.dirname, 'key-worker.ts')
@@ -21,9 +22,9 @@ const acknowledged = { made: new Set<string>(), revoked: new Set<string>() }
 
 beforeAll(async () => {
   openRootKey({ folder, storeHasData: false })
-  const store = await openSqlKeyStore({ file })
-  await store.ensureTenant('a', 1)
-  await store.createUser({ id: 'usr_alice', tenant: 'a', name: 'alice', role: 'user', status: 'active' }, 1)
+  const store = await openSqlIdentity({ file })
+  await store.tenants.ensureTenant('a', 1)
+  await store.users.createUser({ id: 'usr_alice', tenant: 'a', name: 'alice', role: 'user', status: 'active' }, 1)
   await store.close()
 })
 
@@ -53,7 +54,7 @@ async function workThenKill(acknowledgements: number, thenMs: number): Promise<v
 }
 
 /** What the audit log holds; its last line may have been cut short. */
-function auditLines(): KeyChange[] {
+function auditLines(): Change[] {
   return readFileSync(join(folder, 'audit.jsonl'), 'utf8')
     .split('\n')
     .filter((line) => line.endsWith('}'))
@@ -67,11 +68,12 @@ it(`keeps every acknowledged key and every acknowledged revoke through ${kills} 
   const roles = new Map([['user', new Set(['read'])]])
   for (let kill = 0; kill < kills; kill++) {
     await workThenKill(15 + ((kill * 13) % 50), (kill * 7) % 30)
-    const store = await openSqlKeyStore({ file })
-    const ring = new KeyRing({ store, digest: keyDigest(pepper), roles, clock: Date.now })
+    const store = await openSqlIdentity({ file })
+    const poll = new ChangePoll({ store: store.installation, clock: Date.now })
+    const ring = new KeyRing({ store: store.keys, poll, digest: keyDigest(pepper), roles, clock: Date.now })
     for (const text of acknowledged.made) {
       const { id } = parseKey(text)!
-      const verdict = await ring.authenticate(text)
+      const verdict = await ring.authenticate(text, 'mcp', undefined)
       if (acknowledged.revoked.has(text)) expect(verdict).toEqual({ ok: false, reason: 'revoked', credential: id })
       // A revoke that was under way when the kill came may have been done and not acknowledged.
       else if (!verdict.ok) expect(verdict.reason).toBe('revoked')
@@ -81,8 +83,8 @@ it(`keeps every acknowledged key and every acknowledged revoke through ${kills} 
   }
 
   const intended = new Set(auditLines().map(({ action, key }) => `${action} ${key}`))
-  const store = await openSqlKeyStore({ file })
-  const all = await store.listKeys({ tenant: everyTenant, limit: 100_000 })
+  const store = await openSqlIdentity({ file })
+  const all = await store.keys.listKeys({ tenant: everyTenant, limit: 100_000 })
   for (const key of all) {
     expect(intended).toContain(`key.create ${key.id}`)
     if (key.revokedAt !== undefined) expect(intended).toContain(`key.revoke ${key.id}`)

@@ -11,13 +11,20 @@ import { every } from './every.ts'
 import { type Installation, openInstallation } from './installation.ts'
 import type { LimitStore } from './limit/limit-store.ts'
 import { SharedLimits } from './limit/shared-limits.ts'
+import { loginLimits } from './login-limits.ts'
+import { openWatch } from './observe.ts'
+import { handOn, startEntry } from './open-audit.ts'
+import { makeDataFolder } from './private-file.ts'
 import { serve } from './serve.ts'
 import { MemoryHistoryStore } from './store/memory/history-store.ts'
 import { MemoryLimitStore } from './store/memory/limit-store.ts'
 import { MemorySessionStore } from './store/memory/session-store.ts'
 import { RedisLimitStore } from './store/redis/limit-store.ts'
-import { openSqlKeyStore } from './store/sql/key-store.ts'
-import { lockForServing, type ServingLock } from './store/sql/serving-lock.ts'
+import { type Glance, glance } from './store/sql/glance.ts'
+import { openSqlIdentity } from './store/sql/identity-stores.ts'
+import { lockForServing } from './store/sql/serving-lock.ts'
+import { version } from './version.ts'
+import { describeFailure } from './watch/failure.ts'
 
 /** Which project to serve, and with what. */
 export interface ServerOptions {
@@ -57,13 +64,20 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const { clock = Date.now, random = randomBytes, mode = 'start' } = options
   const steadyClock = options.clock ?? (() => Math.trunc(performance.now()))
   const log = options.log ?? defaultLog(config)
-  const installation = await open(options.project, config, secrets, { clock, random, log })
-  let lock: ServingLock | undefined
   let limits: Awaited<ReturnType<typeof openLimits>> | undefined
+  const own = new MemoryLimitStore()
+  const countedIn = () => limits?.store ?? own
+  const folder = resolve(options.project, config.store.folder)
+  makeDataFolder(folder)
+  const lock = secrets.databaseUrl === undefined ? lockForServing(folder) : undefined
+  let opened: Installation | undefined
   try {
-    if (secrets.databaseUrl === undefined) lock = lockForServing(resolve(options.project, config.store.folder))
+    const installation = await open(options.project, config, secrets, { clock, steadyClock, random, log, countedIn })
+    opened = installation
+    if (config.audit.stdout) handOn(installation.audit, process.stdout)
     await installation.follow()
     limits = await openLimits(config, secrets, installation.audit, log)
+    const watch = openWatch({ config, secrets, installation, version, log, clock, steadyClock, random })
     const serving = await serve({
       project: options.project,
       config,
@@ -71,6 +85,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       sessions: config.session.enabled ? new MemorySessionStore(config.session.idleMs) : undefined,
       history: config.resumability.enabled ? new MemoryHistoryStore(config.resumability) : undefined,
       limits: limits.store,
+      watch,
       mode,
       log,
       clock,
@@ -82,7 +97,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       await serving.close()
       throw error
     })
-    installation.audit.append({ type: 'server', success: true, level: 'info', action: 'start' })
+    installation.audit.append(startEntry(config, version))
     return {
       url: serving.url,
       firstStart: firstKey && { key: firstKey.text, expiresAt: firstKey.key.expiresAt },
@@ -97,7 +112,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     }
   } catch (error) {
     await limits?.close()
-    await installation.close()
+    await opened?.close()
     lock?.release()
     throw error
   }
@@ -150,25 +165,45 @@ async function openLimits(
   }
 }
 
+/** Looks at the store without opening it for work, for the audit of the configuration. */
+export function glanceAtStore(
+  project: string,
+  { store }: Config,
+  { databaseUrl }: Secrets,
+  now: number,
+): Promise<Glance | undefined> {
+  return glance(
+    databaseUrl === undefined ? { file: join(resolve(project, store.folder), 'merlon.db') } : { databaseUrl },
+    now,
+  )
+}
+
 /** Opens the installation alone, for commands that work beside the server or without one. */
 export function openLocal(project: string, config: Config, secrets: Secrets): Promise<Installation> {
-  return open(project, config, secrets, { clock: Date.now, random: randomBytes, log: defaultLog(config) })
+  const own = new MemoryLimitStore()
+  return open(project, config, secrets, {
+    ...{ clock: Date.now, random: randomBytes, log: defaultLog(config) },
+    steadyClock: () => Math.trunc(performance.now()),
+    countedIn: () => own,
+  })
 }
 
 function open(
   project: string,
   config: Config,
   secrets: Secrets,
-  { clock, random, log }: { clock: Clock; random: RandomBytes; log: Log },
+  parts: { clock: Clock; steadyClock: Clock; random: RandomBytes; log: Log; countedIn: () => LimitStore },
 ): Promise<Installation> {
+  const { clock, steadyClock, random, log, countedIn } = parts
   return openInstallation({
     project,
     config,
     secrets,
-    openStore: (folder) =>
-      openSqlKeyStore(
+    openStores: (folder) =>
+      openSqlIdentity(
         secrets.databaseUrl === undefined ? { file: join(folder, 'merlon.db') } : { databaseUrl: secrets.databaseUrl },
       ),
+    logins: loginLimits(countedIn, config.authentication.login, steadyClock),
     clock,
     random,
     report: (what, cause) => log.error({ err: cause }, `${what} failed`),
@@ -183,5 +218,7 @@ function settingsOf(options: ServerOptions): { config: Config; secrets: Secrets 
 }
 
 function defaultLog(config: Config): Log {
-  return pino({ level: config.log.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2))
+  const serializers = { err: (thrown: unknown) => describeFailure(thrown, true) }
+  const { level } = config.log
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }, pino.destination(2))
 }

@@ -7,27 +7,32 @@ import type { FileAuditLog } from './audit/file-log.ts'
 import type { Awaitable, Clock, RandomBytes } from './call.ts'
 import type { Config } from './config/schema.ts'
 import type { Secrets } from './config/secrets.ts'
+import type { IdentityStores } from './identity/identity-store.ts'
 import { keyDigest, pepperId } from './identity/key-digest.ts'
-import { KeyRing } from './identity/key-ring.ts'
-import type { KeyStore } from './identity/key-store.ts'
-import { type IssuedKey, type KeyChange, Keys } from './identity/keys.ts'
-import type { Verdict } from './identity/verdict.ts'
+import type { IssuedKey, Keys } from './identity/keys.ts'
+import type { LoginLimiter } from './identity/login-throttle.ts'
+import type { Door, Verdict } from './identity/verdict.ts'
 import { type OpenAudit, openAudit } from './open-audit.ts'
+import { type Identity, openIdentity } from './open-identity.ts'
 import { scopeSet } from './policy/scopes.ts'
 import { deriveKey, openRootKey, rootKeyCheck } from './sealing/root-key.ts'
 
 /** What stays when the server stops: who may call, what was done, and the keys that seal. */
 export interface Installation {
-  /** Checks an API key of this installation. */
-  readonly verify: (credential: string) => Awaitable<Verdict>
+  /** Who may call. */
+  readonly identity: Identity
+  /** Checks an API key of this installation that is shown at a door, from an address. */
+  readonly verify: (credential: string, door: Door, address: string | undefined) => Awaitable<Verdict>
   /** Calls back with a credential that is good no longer. */
   onWithdrawn(listener: (credential: string) => void): void
   /** Calls back with a credential that is good, but not as it was. */
   onChanged(listener: (credential: string) => void): void
   /** Begins to follow changes that others make. Before it every check asks the store. */
   follow(): Promise<void>
+  /** Whether the store was reached a moment ago, as far as those who follow it know. */
+  storeReachable(): boolean
   readonly keys: Keys
-  readonly audit: AuditLog & Pick<FileAuditLog, 'addSink'>
+  readonly audit: AuditLog & Pick<FileAuditLog, 'addSink' | 'backlog'>
   /** Reads and verifies what was recorded. */
   readonly auditReader: AuditReader
   readonly sealing: { readonly requestState: KeyObject; readonly cursor: KeyObject; readonly eventId: KeyObject }
@@ -40,13 +45,13 @@ export interface InstallationOptions {
   readonly project: string
   readonly config: Config
   readonly secrets: Pick<Secrets, 'rootKey' | 'apiKeyPepper'>
-  readonly openStore: (folder: string) => Promise<KeyStore>
+  readonly openStores: (folder: string) => Promise<IdentityStores>
+  /** Counts attempts to sign in. */
+  readonly logins: LoginLimiter
   readonly clock: Clock
   readonly random: RandomBytes
   readonly report: (what: string, cause: unknown) => void
 }
-
-const dayMs = 86_400_000
 
 /**
  * Opens the data folder of a project, and makes the root key that a new one needs. Throws, in words for the operator, where
@@ -57,20 +62,20 @@ export async function openInstallation(options: InstallationOptions): Promise<In
   const { config, secrets, clock, random, report } = options
   const folder = resolve(options.project, config.store.folder)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const store = await options.openStore(folder)
+  const stores = await options.openStores(folder)
   let audit: OpenAudit | undefined
   try {
-    const known = await store.findFact('root-key-check')
+    const known = await stores.installation.findFact('root-key-check')
     const root = secrets.rootKey ?? openRootKey({ folder, storeHasData: known !== undefined }).key
     const check = rootKeyCheck(root)
-    if ((await store.claimFact('root-key-check', check)) !== check) {
+    if ((await stores.installation.claimFact('root-key-check', check)) !== check) {
       throw new Error(
         'the root key is not the one that this store was made with. Put the right ENCRYPTION_KEY or root.key back; without it the keys in the store are of no use',
       )
     }
     const pepper = secrets.apiKeyPepper ?? deriveKey(root, 'api-key-pepper')
     const pepperName = pepperId(pepper)
-    if ((await store.claimFact('pepper', pepperName)) !== pepperName) {
+    if ((await stores.installation.claimFact('pepper', pepperName)) !== pepperName) {
       throw new Error(
         'API_KEY_SECRET is not the one that the keys in this store were made with. Put it back; without it no key is recognised',
       )
@@ -80,23 +85,35 @@ export async function openInstallation(options: InstallationOptions): Promise<In
     const { log, reader } = audit
     const digest = keyDigest(pepper)
     const roles = new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)]))
-    const keys = new Keys({
-      store,
-      digest,
-      pepper: pepperName,
-      roles,
-      random,
-      clock,
-      record: (change) => log.commit(entryOf(change)),
-      lifetimeMs: config.authentication.keyLifetimeDays * dayMs,
-      lifetimeMsMax: config.authentication.keyLifetimeDaysMax * dayMs,
+    const identity = openIdentity({
+      ...{
+        stores,
+        config,
+        roles,
+        digest,
+        pepper: pepperName,
+        audit: log,
+        logins: options.logins,
+        clock,
+        random,
+        report,
+      },
     })
-    const ring = new KeyRing({ store, digest, roles, clock, report })
+    const { keys, keyRing, signInRing } = identity
     return {
-      verify: (credential) => ring.authenticate(credential),
-      onWithdrawn: (listener) => void ring.onWithdrawn(listener),
-      onChanged: (listener) => void ring.onChanged(listener),
-      follow: () => ring.start(),
+      identity,
+      verify: (credential, door, address) => keyRing.authenticate(credential, door, address),
+      onWithdrawn(listener) {
+        for (const { news } of [keyRing, signInRing]) news.onWithdrawn(listener)
+      },
+      onChanged(listener) {
+        for (const { news } of [keyRing, signInRing]) news.onChanged(listener)
+      },
+      async follow() {
+        await identity.poll.start()
+        keyRing.start()
+      },
+      storeReachable: () => identity.poll.vouches(clock()),
       keys,
       audit: log,
       auditReader: reader,
@@ -107,28 +124,14 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       },
       makeFirstKey: () => keys.bootstrap(),
       async close() {
-        await ring.close()
-        await store.close()
+        await identity.close()
+        await stores.close()
         await audit?.close()
       },
     }
   } catch (error) {
     await audit?.close().catch(() => undefined)
-    await store.close()
+    await stores.close()
     throw error
   }
-}
-
-function entryOf({ action, outcome, by, tenant, key, detail }: KeyChange) {
-  return {
-    type: 'key',
-    success: outcome === 'done' || outcome === 'intended',
-    level: outcome === 'done' || outcome === 'intended' ? 'info' : 'warn',
-    action,
-    outcome,
-    by,
-    tenant,
-    key,
-    detail,
-  } as const
 }

@@ -406,7 +406,7 @@ export const apiKeyCases: readonly AttackCase[] = [
       await target.server.keys.revokeKey(id, localOperator)
       // Closing writes the uses that are still in memory.
       await target.restart()
-      const record = await target.store.findKey(id)
+      const record = await target.stores.keys.findKey(id)
       expect(record?.revokedAt).toBeTypeOf('number')
       expect(record?.lastUsedAt).toBeUndefined()
       return await target.send(withKey(text))

@@ -111,7 +111,7 @@ export const revocationCases: readonly AttackCase[] = [
     alone: true,
     send: async (target) => {
       const { streams } = await openStreams(target, 'A.admin')
-      await target.store.setUserStatus('tenant-a', 'usr_tenant-a_admin', 'disabled', target.now())
+      await target.stores.users.updateUser('tenant-a', 'usr_tenant-a_admin', { status: 'disabled' }, {}, target.now())
       for (const stream of streams) {
         await ended(stream)
       }

@@ -3,11 +3,15 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { ScopeSet } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { scopeSet } from '../policy/scopes.ts'
+import { IdentityState } from '../store/memory/identity-state.ts'
+import { MemoryInstallationStore, memoryIdentity } from '../store/memory/identity-stores.ts'
 import { MemoryKeyStore } from '../store/memory/key-store.ts'
+import { ChangePoll, type Schedule } from './change-poll.ts'
+import type { IdentityStores } from './identity-store.ts'
 import { keyDigest } from './key-digest.ts'
 import { mintKey } from './key-format.ts'
 import { KeyRing, type KeyRingParts } from './key-ring.ts'
-import type { Changes, KeyRecord, KeyUse, NewKey } from './key-store.ts'
+import type { KeyRecord, KeyUse, NewKey } from './key-store.ts'
 import type { Verdict } from './key-verdict.ts'
 
 const start = 1_800_000_000_000
@@ -31,48 +35,59 @@ class TestStore extends MemoryKeyStore {
 
   override async findKey(id: string): Promise<KeyRecord | undefined> {
     this.lookUps++
-    this.#reach()
+    this.reach()
     const record = await super.findKey(id)
     this.found.push(record !== undefined)
     await this.beforeAnswer()
     return record
   }
 
-  override async changesSince(revision: number): Promise<Changes> {
-    this.#reach()
-    return super.changesSince(revision)
-  }
-
   override async touchKeys(uses: readonly KeyUse[]): Promise<void> {
     this.touches.push(uses)
-    this.#reach()
+    this.reach()
     return super.touchKeys(uses)
   }
 
-  #reach(): void {
+  reach(): void {
     if (this.down) throw new Fault('store.unavailable')
   }
 }
 
 describe('the key ring', () => {
+  let stores: IdentityStores
   let store: TestStore
+  let installation: MemoryInstallationStore
+  let poll: ChangePoll
   let now: number
   let timers: { run: () => void; at: number }[]
   let ring: KeyRing
 
-  const newRing = (over: Partial<KeyRingParts> = {}) =>
-    new KeyRing({
-      store,
-      digest,
-      roles,
-      clock: () => now,
-      schedule: (run, delayMs) => {
-        const timer = { run, at: now + delayMs }
-        timers.push(timer)
-        return () => void timers.splice(timers.indexOf(timer), 1)
-      },
-      ...over,
-    })
+  const schedule: Schedule = (run, delayMs) => {
+    const timer = { run, at: now + delayMs }
+    timers.push(timer)
+    return () => {
+      if (timers.includes(timer)) timers.splice(timers.indexOf(timer), 1)
+    }
+  }
+
+  /** A ring with a poll of its own, which it tells of what it reports. */
+  const newRing = (over: Pick<KeyRingParts, 'rememberedMax'> & { report?: (what: string) => void } = {}) => {
+    const { report = () => undefined } = over
+    const changesSince = async (revision: number) => {
+      store.reach()
+      return installation.changesSince(revision)
+    }
+    poll = new ChangePoll({ store: { changesSince }, clock: () => now, schedule, report })
+    return new KeyRing({ ...over, store, poll, digest, roles, clock: () => now, schedule, report })
+  }
+
+  const started = async (made: KeyRing) => {
+    await poll.start()
+    made.start()
+    return made
+  }
+
+  const setStatus = (status: 'active' | 'disabled') => stores.users.updateUser('a', 'usr_1', { status }, {}, now)
 
   /** Lets time pass in steps of a poll, with what the timers begin brought to its end. */
   const pass = async (ms: number) => {
@@ -100,23 +115,25 @@ describe('the key ring', () => {
   }
 
   const reason = async (text: string) => {
-    const verdict = await ring.authenticate(text)
+    const verdict = await ring.authenticate(text, 'mcp', '127.0.0.1')
     return verdict.ok ? 'ok' : verdict.reason
   }
 
   beforeEach(async () => {
-    store = new TestStore()
+    const state = new IdentityState()
+    stores = memoryIdentity(state)
+    store = new TestStore(state)
+    installation = new MemoryInstallationStore(state)
     now = start
     timers = []
-    await store.ensureTenant('a', now)
-    await store.createUser({ id: 'usr_1', tenant: 'a', name: 'alice', role: 'user', status: 'active' }, now)
-    ring = newRing()
-    await ring.start()
+    await stores.tenants.ensureTenant('a', now)
+    await stores.users.createUser({ id: 'usr_1', tenant: 'a', name: 'alice', role: 'user', status: 'active' }, now)
+    ring = await started(newRing())
   })
 
   it('says who acts, and what they may do', async () => {
     const { id, text } = await newKey({ scopes: ['admin'] })
-    const verdict = await ring.authenticate(text)
+    const verdict = await ring.authenticate(text, 'mcp', '127.0.0.1')
     expect(verdict).toEqual({
       ok: true,
       principal: {
@@ -137,8 +154,8 @@ describe('the key ring', () => {
   it('narrows a key to its own scopes, and to nothing where the role grants nothing or is not known (AK-08)', async () => {
     const effective = async (role: string, scopes: string[]) => {
       const owner = `usr_${role}_${randomBytes(3).toString('hex')}`
-      await store.createUser({ id: owner, tenant: 'a', name: owner, role, status: 'active' }, now)
-      const verdict = await ring.authenticate((await newKey({ owner, scopes })).text)
+      await stores.users.createUser({ id: owner, tenant: 'a', name: owner, role, status: 'active' }, now)
+      const verdict = await ring.authenticate((await newKey({ owner, scopes })).text, 'mcp', '127.0.0.1')
       return verdict.ok && [...verdict.principal.effective]
     }
     expect(await effective('operator', ['read'])).toEqual(['read'])
@@ -149,8 +166,8 @@ describe('the key ring', () => {
 
   it('answers at once, with the same objects, for a key it remembers', async () => {
     const { text } = await newKey()
-    const first = await ring.authenticate(text)
-    const second = ring.authenticate(text)
+    const first = await ring.authenticate(text, 'mcp', '127.0.0.1')
+    const second = ring.authenticate(text, 'mcp', '127.0.0.1')
     expect(second).not.toBeInstanceOf(Promise)
     expect(second).toBe(first)
     expect(store.lookUps).toBe(1)
@@ -166,14 +183,18 @@ describe('the key ring', () => {
       `${text.slice(0, -1)}~`,
       text.slice(0, -1),
     ]) {
-      expect(ring.authenticate(bad)).toEqual({ ok: false, reason: 'malformed', credential: undefined })
+      expect(ring.authenticate(bad, 'mcp', '127.0.0.1')).toEqual({
+        ok: false,
+        reason: 'malformed',
+        credential: undefined,
+      })
     }
     expect(store.lookUps).toBe(0)
   })
 
   it('tells an unknown id from a wrong secret, after the same look-ups for each (AK-04)', async () => {
     const { id, text } = await newKey()
-    await ring.authenticate(text)
+    await ring.authenticate(text, 'mcp', '127.0.0.1')
     const asked: boolean[][] = []
     for (const bad of [mintKey(randomBytes).text, mintKey(randomBytes, id).text]) {
       store.found = []
@@ -187,12 +208,11 @@ describe('the key ring', () => {
   })
 
   it('remembers nothing about ids that are not there', async () => {
-    ring = newRing({ rememberedMax: 4 })
-    await ring.start()
+    ring = await started(newRing({ rememberedMax: 4 }))
     const good = await newKey()
-    await ring.authenticate(good.text)
-    for (let i = 0; i < 20; i++) await ring.authenticate(mintKey(randomBytes).text)
-    expect(ring.authenticate(good.text)).not.toBeInstanceOf(Promise)
+    await ring.authenticate(good.text, 'mcp', '127.0.0.1')
+    for (let i = 0; i < 20; i++) await ring.authenticate(mintKey(randomBytes).text, 'mcp', '127.0.0.1')
+    expect(ring.authenticate(good.text, 'mcp', '127.0.0.1')).not.toBeInstanceOf(Promise)
   })
 
   it('refuses a key from the moment it expires on', async () => {
@@ -206,7 +226,7 @@ describe('the key ring', () => {
 
   it('refuses a revoked key within a second, and tells those who listen (AK-07)', async () => {
     const withdrawn: string[] = []
-    ring.onWithdrawn((credential) => withdrawn.push(credential))
+    ring.news.onWithdrawn((credential) => withdrawn.push(credential))
     const { id, text } = await newKey()
     expect(await reason(text)).toBe('ok')
     await store.revokeKey('a', id, now)
@@ -217,7 +237,7 @@ describe('the key ring', () => {
 
   it('does not take a key for changed that it has known only as it is', async () => {
     const changed: string[] = []
-    ring.onChanged((credential) => changed.push(credential))
+    ring.news.onChanged((credential) => changed.push(credential))
     const { text } = await newKey()
     expect(await reason(text)).toBe('ok')
     await pass(250)
@@ -227,8 +247,8 @@ describe('the key ring', () => {
   it('tells that a key is good but not as it was, and tells it apart from one that is good no more (AU-09)', async () => {
     const changed: string[] = []
     const withdrawn: string[] = []
-    const stop = ring.onChanged((credential) => changed.push(credential))
-    ring.onWithdrawn((credential) => withdrawn.push(credential))
+    const stop = ring.news.onChanged((credential) => changed.push(credential))
+    ring.news.onWithdrawn((credential) => withdrawn.push(credential))
     const { id, text } = await newKey()
     await pass(250)
     changed.length = 0
@@ -248,33 +268,32 @@ describe('the key ring', () => {
     const { id, text } = await newKey()
     expect(await reason(text)).toBe('ok')
     await store.revokeKey('a', id, now)
-    await ring.refresh()
+    await poll.refresh()
     expect(await reason(text)).toBe('revoked')
   })
 
   it('refuses the keys of a disabled user, and admits them when the user is active again', async () => {
     const withdrawn: string[] = []
-    const stop = ring.onWithdrawn((credential) => withdrawn.push(credential))
+    const stop = ring.news.onWithdrawn((credential) => withdrawn.push(credential))
     const { id, text } = await newKey()
     expect(await reason(text)).toBe('ok')
-    await store.setUserStatus('a', 'usr_1', 'disabled', now)
+    await setStatus('disabled')
     await pass(250)
     expect(await reason(text)).toBe('owner-disabled')
     expect(withdrawn).toEqual([id])
     stop()
-    await store.setUserStatus('a', 'usr_1', 'active', now)
+    await setStatus('active')
     expect(await reason(text)).toBe('ok')
   })
 
   it('tells those who listen that a key has expired, though one of them throws', async () => {
     const withdrawn: string[] = []
     const reported: string[] = []
-    ring = newRing({ report: (what) => reported.push(what) })
-    await ring.start()
-    ring.onWithdrawn(() => {
+    ring = await started(newRing({ report: (what) => reported.push(what) }))
+    ring.news.onWithdrawn(() => {
       throw new Error('a listener of ours')
     })
-    ring.onWithdrawn((credential) => withdrawn.push(credential))
+    ring.news.onWithdrawn((credential) => withdrawn.push(credential))
     const [first, second] = [await newKey({ expiresAt: now + 300 }), await newKey({ expiresAt: now + 900 })]
     for (const { text } of [first, second]) expect(await reason(text)).toBe('ok')
     await pass(250)
@@ -306,10 +325,10 @@ describe('the key ring', () => {
 
   it('does not trust its memory when the last poll is older than a second', async () => {
     const { text } = await newKey()
-    await ring.authenticate(text)
+    await ring.authenticate(text, 'mcp', '127.0.0.1')
     store.lookUps = 0
     now += 1_000
-    expect(ring.authenticate(text)).not.toBeInstanceOf(Promise)
+    expect(ring.authenticate(text, 'mcp', '127.0.0.1')).not.toBeInstanceOf(Promise)
     now += 1
     expect(await reason(text)).toBe('ok')
     expect(store.lookUps).toBe(1)
@@ -317,7 +336,7 @@ describe('the key ring', () => {
 
   it('does not trust its memory when the clock was set back', async () => {
     const { text } = await newKey()
-    await ring.authenticate(text)
+    await ring.authenticate(text, 'mcp', '127.0.0.1')
     store.lookUps = 0
     now -= 1
     expect(await reason(text)).toBe('ok')
@@ -326,16 +345,17 @@ describe('the key ring', () => {
 
   it('answers unavailable, and never invalid, while the store is out of reach', async () => {
     const reported: string[] = []
-    ring = newRing({ report: (what) => reported.push(what) })
-    await ring.start()
+    ring = await started(newRing({ report: (what) => reported.push(what) }))
     const { id, text } = await newKey()
     expect(await reason(text)).toBe('ok')
     store.down = true
     await pass(1_000)
     expect(await reason(text)).toBe('ok')
-    await expect(ring.authenticate(mintKey(randomBytes).text)).rejects.toMatchObject({ code: 'store.unavailable' })
+    await expect(ring.authenticate(mintKey(randomBytes).text, 'mcp', '127.0.0.1')).rejects.toMatchObject({
+      code: 'store.unavailable',
+    })
     await pass(1)
-    await expect(ring.authenticate(text)).rejects.toMatchObject({ code: 'store.unavailable' })
+    await expect(ring.authenticate(text, 'mcp', '127.0.0.1')).rejects.toMatchObject({ code: 'store.unavailable' })
     expect(reported).toEqual(['poll'])
 
     store.down = false
@@ -346,15 +366,17 @@ describe('the key ring', () => {
 
   it('reports an error of the store that is not a Fault as an outage', async () => {
     store.beforeAnswer = () => Promise.reject(new TypeError('a bug'))
-    await expect(ring.authenticate(mintKey(randomBytes).text)).rejects.toMatchObject({ code: 'store.unavailable' })
+    await expect(ring.authenticate(mintKey(randomBytes).text, 'mcp', '127.0.0.1')).rejects.toMatchObject({
+      code: 'store.unavailable',
+    })
   })
 
   it('does not remember what it read before a change that it has already been told of', async () => {
     const { id, text } = await newKey()
-    await ring.refresh()
+    await poll.refresh()
     store.beforeAnswer = async () => {
       await store.revokeKey('a', id, now)
-      await ring.refresh()
+      await poll.refresh()
     }
     expect(await reason(text)).toBe('ok')
     store.beforeAnswer = async () => undefined
@@ -363,24 +385,25 @@ describe('the key ring', () => {
 
   it('forgets everything when the store was put back from a backup', async () => {
     const { text } = await newKey()
-    await ring.authenticate(text)
-    store.changesSince = async () => ({ revision: 0, keys: [] })
-    await ring.refresh()
+    await ring.authenticate(text, 'mcp', '127.0.0.1')
+    installation.changesSince = async () => ({ revision: 0, keys: [], signIns: [] })
+    await poll.refresh()
     store.lookUps = 0
-    await ring.authenticate(text)
+    await ring.authenticate(text, 'mcp', '127.0.0.1')
     expect(store.lookUps).toBe(1)
   })
 
   it('notes the last use every 30 seconds and at the end, once for each key (AK-12)', async () => {
     const { id, text } = await newKey()
     for (let i = 0; i < 5; i++) {
-      await ring.authenticate(text)
+      await ring.authenticate(text, 'mcp', '127.0.0.1')
       now += 1
     }
     await pass(30_000)
     expect(store.touches).toEqual([[{ id, at: start + 4 }]])
     const again = now
-    await ring.authenticate(text)
+    await ring.authenticate(text, 'mcp', '127.0.0.1')
+    await poll.close()
     await ring.close()
     expect((await store.findKey(id))?.lastUsedAt).toBe(again)
     expect(timers).toEqual([])
@@ -388,14 +411,13 @@ describe('the key ring', () => {
 
   it('admits a key though its use cannot be noted (AK-12)', async () => {
     const reported: string[] = []
-    ring = newRing({ report: (what) => reported.push(what) })
-    await ring.start()
+    ring = await started(newRing({ report: (what) => reported.push(what) }))
     const { text } = await newKey()
-    await ring.authenticate(text)
+    await ring.authenticate(text, 'mcp', '127.0.0.1')
     store.down = true
     await ring.flush()
     expect(reported).toEqual(['last-used'])
-    expect((ring.authenticate(text) as Verdict).ok).toBe(true)
+    expect((ring.authenticate(text, 'mcp', '127.0.0.1') as Verdict).ok).toBe(true)
   })
 
   it('asks the store each time until it has been started', async () => {
@@ -407,7 +429,7 @@ describe('the key ring', () => {
 
   it('keeps no secret where it could be read', async () => {
     const { text } = await newKey()
-    await ring.authenticate(text)
-    expect(JSON.stringify(await ring.authenticate(text))).not.toContain(text.slice(17, 40))
+    await ring.authenticate(text, 'mcp', '127.0.0.1')
+    expect(JSON.stringify(await ring.authenticate(text, 'mcp', '127.0.0.1'))).not.toContain(text.slice(17, 40))
   })
 })

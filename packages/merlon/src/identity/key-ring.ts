@@ -1,32 +1,31 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { Awaitable, Clock, Instant, ScopeSet } from '../call.ts'
 import { Fault } from '../errors.ts'
+import { type ChangePoll, later, type Schedule } from './change-poll.ts'
+import { CredentialNews } from './credential-news.ts'
+import type { Changes } from './installation-store.ts'
 import type { KeyDigest } from './key-digest.ts'
 import { idIn, parseKey } from './key-format.ts'
-import { type KeyRecord, type KeyStore, type KeyUse, presentRevision } from './key-store.ts'
-import { alike, judge, type KnownKey, know, refusal, same, standing, type Verdict } from './key-verdict.ts'
+import type { KeyRecord, KeyStore, KeyUse } from './key-store.ts'
+import { alike, judge, type KnownKey, know, opens, refusal, same, standing, type Verdict } from './key-verdict.ts'
 import { Recent } from './recent.ts'
-
-/** Runs something once, later. Answers how to call it off. */
-export type Schedule = (run: () => void, delayMs: number) => () => void
+import type { Door } from './verdict.ts'
 
 export interface KeyRingParts {
-  readonly store: KeyStore
+  readonly store: Pick<KeyStore, 'findKey' | 'touchKeys'>
+  readonly poll: ChangePoll
   readonly digest: KeyDigest
   /** The scopes of each role. */
   readonly roles: ReadonlyMap<string, ScopeSet>
   readonly clock: Clock
   /** Default: a timer that does not keep the process alive. */
   readonly schedule?: Schedule
-  /** Told of what went wrong beside the calls: once for each outage of the poll, and for each lost note of last use. */
-  readonly report?: (what: 'poll' | 'last-used' | 'listener', cause: unknown) => void
+  /** Told of what went wrong beside the calls. */
+  readonly report?: (what: 'last-used' | 'listener', cause: unknown) => void
   /** How many keys are remembered. Default 10,000. */
   readonly rememberedMax?: number
 }
 
-const pollMs = 250
-/** A poll older than this no longer vouches for what is remembered. */
-const trustMs = 1_000
 const flushMs = 30_000
 /** Uses noted between two flushes. Those of further keys are not noted: it is a courtesy, not a record. */
 const usesMax = 10_000
@@ -54,47 +53,56 @@ interface Remembered {
  * that their key is bad: `Fault('store.unavailable')`.
  */
 export class KeyRing {
-  readonly #store: KeyStore
+  /**
+   * Told of each credential that is no longer good, so that what was opened with it can be closed: one that was revoked or
+   * whose owner was disabled, and one that expired, unless thousands of other keys have come since it did: a stream that
+   * outlives that minds `Principal.expiresAt` itself. And of each that is still good but not as it was: it was rotated, or
+   * its owner or scopes changed.
+   */
+  readonly news: CredentialNews
+  readonly #store: KeyRingParts['store']
+  readonly #poll: ChangePoll
   readonly #digest: KeyDigest
   readonly #roles: ReadonlyMap<string, ScopeSet>
   readonly #clock: Clock
   readonly #schedule: Schedule
-  readonly #report: (what: 'poll' | 'last-used' | 'listener', cause: unknown) => void
+  readonly #report: (what: 'last-used' | 'listener', cause: unknown) => void
   readonly #salt = randomBytes(32).toString('base64url')
   readonly #memory: Recent<Remembered>
   /** When the keys that were let in end. A change makes us ask about a key again, but its end is still to be told. */
   readonly #ends: Recent<{ readonly id: string; readonly at: Instant }>
-  readonly #listeners = new Set<(credential: string) => void>()
-  readonly #changeListeners = new Set<(credential: string) => void>()
-  readonly #timers = new Set<() => void>()
   #used: Remembered[] = []
   /** The id of some key that is there, once one has been seen. */
   #present = absent
-  #revision: number | undefined
-  #polledAt = Number.NEGATIVE_INFINITY
-  #polling: Promise<void> = Promise.resolve()
-  #pollFailed = false
   #earliestEnd = Number.POSITIVE_INFINITY
+  #cancelFlush: (() => void) | undefined
   #closed = false
 
   constructor(parts: KeyRingParts) {
     this.#store = parts.store
+    this.#poll = parts.poll
     this.#digest = parts.digest
     this.#roles = parts.roles
     this.#clock = parts.clock
     this.#schedule = parts.schedule ?? later
     this.#report = parts.report ?? (() => undefined)
+    this.news = new CredentialNews(this.#report)
     this.#memory = new Recent(parts.rememberedMax ?? 10_000)
     this.#ends = new Recent(parts.rememberedMax ?? 10_000)
+    parts.poll.follow((changes, everything) => this.#forget(changes, everything))
   }
 
-  /** Answers at once for a good key that is remembered. Throws or rejects only with a Fault of ours. */
-  authenticate(text: string): Awaitable<Verdict> {
+  /**
+   * Judges a key that is shown at a door, from an address. Answers at once for a good key that is remembered. Throws or
+   * rejects only with a Fault of ours.
+   */
+  authenticate(text: string, door: Door, address: string | undefined): Awaitable<Verdict> {
     const now = this.#clock()
-    if (this.#trusted(now)) {
+    if (this.#poll.vouches(now)) {
       const remembered = this.#memory.get(idIn(text))
       if (remembered?.mark !== undefined && same(this.#mark(text), remembered.mark)) {
-        const verdict = standing(remembered.key, now)
+        const { key } = remembered
+        const verdict = opens(key, door, address, standing(key, now))
         if (verdict.ok) {
           this.#noteUse(remembered, now)
           return verdict
@@ -103,45 +111,13 @@ export class KeyRing {
     }
     const shown = parseKey(text)
     if (shown === undefined) return refusal('malformed')
-    return this.#ask(shown.id, text)
+    return this.#ask(shown.id, text, door, address)
   }
 
-  /** Begins to follow the store. Until then nothing is remembered, and every call asks. */
-  async start(): Promise<void> {
-    await this.refresh()
-    this.#repeat(pollMs, async () => {
-      await this.refresh().catch((cause: unknown) => {
-        if (!this.#pollFailed) this.#report('poll', cause)
-        this.#pollFailed = true
-      })
-    })
-    this.#repeat(flushMs, () => this.flush())
-  }
-
-  /** Asks the store for changes now. After it, this server refuses what was withdrawn before it was called. */
-  refresh(): Promise<void> {
-    const turn = this.#polling.then(() => this.#poll())
-    this.#polling = turn.catch(() => undefined)
-    return turn
-  }
-
-  /**
-   * Calls back with each credential that is no longer good, so that what was opened with it can be closed: one that was
-   * revoked or whose owner was disabled, and one that expired, unless thousands of other keys have come since it did: a
-   * stream that outlives that minds `Principal.expiresAt` itself. Answers how to stop listening.
-   */
-  onWithdrawn(listener: (credential: string) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  /**
-   * Calls back with each credential that is still good but not as it was: it was rotated, or its owner or scopes changed.
-   * Answers how to stop listening.
-   */
-  onChanged(listener: (credential: string) => void): () => void {
-    this.#changeListeners.add(listener)
-    return () => this.#changeListeners.delete(listener)
+  /** Begins to write down now and then when keys were last used. */
+  start(): void {
+    if (this.#closed) return
+    this.#cancelFlush = this.#schedule(() => void this.flush().then(() => this.start()), flushMs)
   }
 
   /** Writes down when keys were last used. Never rejects: a use that cannot be noted is reported and forgotten. */
@@ -160,21 +136,12 @@ export class KeyRing {
     }
   }
 
-  /** Stops following the store and notes the last uses. Does not close the store. */
+  /** Notes the last uses and forgets every key. Does not close the store. */
   async close(): Promise<void> {
     this.#closed = true
-    for (const cancel of this.#timers) cancel()
-    this.#timers.clear()
-    await this.#polling
+    this.#cancelFlush?.()
     await this.flush()
     this.#memory.clear()
-    this.#revision = undefined
-  }
-
-  #trusted(now: Instant): boolean {
-    const age = now - this.#polledAt
-    // A clock that was set back makes the age negative: then we cannot tell, and ask.
-    return age >= 0 && age <= trustMs
   }
 
   /** Recognises a text that was let in before at a quarter of the cost of its digest. The salt dies with the process. */
@@ -182,9 +149,9 @@ export class KeyRing {
     return hash('sha256', this.#salt + text, 'buffer')
   }
 
-  async #ask(id: string, text: string): Promise<Verdict> {
+  async #ask(id: string, text: string, door: Door, address: string | undefined): Promise<Verdict> {
     const digest = this.#digest(text)
-    const revision = this.#revision
+    const { revision } = this.#poll
     const record = await this.#find(id)
     const now = this.#clock()
     if (record === undefined) {
@@ -194,14 +161,14 @@ export class KeyRing {
     }
     const mark = same(digest, record.digest) ? this.#mark(text) : undefined
     const remembered: Remembered = { key: know(record, this.#roles), mark, usedAt: now, noted: false }
-    const verdict = judge(remembered.key, digest, now)
+    const verdict = opens(remembered.key, door, address, judge(remembered.key, digest, now))
     this.#present = id
     if (!verdict.ok) {
       await this.#find(absent)
       return verdict
     }
     // Where a poll moved the revision meanwhile, it may have dropped this key before we got to remember it.
-    if (revision !== undefined && revision === this.#revision) this.#memory.set(id, remembered)
+    if (revision !== undefined && revision === this.#poll.revision) this.#memory.set(id, remembered)
     this.#noteUse(remembered, now)
     this.#noteEnd(id, record.expiresAt)
     return verdict
@@ -227,23 +194,17 @@ export class KeyRing {
     this.#used.push(remembered)
   }
 
-  async #poll(): Promise<void> {
-    const began = this.#clock()
-    const known = this.#revision
-    const { revision, keys } = await this.#store.changesSince(known ?? presentRevision)
-    if (this.#closed) return
-    // A counter that went backwards is a store put back from a backup: nothing we remember need be so.
-    if (known !== undefined && revision < known) this.#memory.clear()
+  #forget({ keys }: Changes, everything: boolean): () => Promise<void> {
+    if (everything) this.#memory.clear()
     const before = new Map(keys.map(({ id }) => [id, this.#memory.get(id)?.key]))
     for (const { id } of keys) this.#memory.delete(id)
-    this.#revision = revision
-    this.#polledAt = began
-    this.#pollFailed = false
-    for (const { id, withdrawn } of keys) {
-      if (withdrawn) this.#tell(id)
-      else if (await this.#differs(id, before.get(id)).catch(() => true)) this.#tell(id, this.#changeListeners)
+    return async () => {
+      for (const { id, withdrawn } of keys) {
+        if (withdrawn) this.news.withdrawn(id)
+        else if (await this.#differs(id, before.get(id)).catch(() => true)) this.news.changed(id)
+      }
+      this.#dropExpired(this.#clock())
     }
-    this.#dropExpired(this.#clock())
   }
 
   /** Whether the key is another than we knew. One that we read after its change, such as a new one, is as we know it. */
@@ -263,31 +224,7 @@ export class KeyRing {
     for (const id of ended) {
       this.#memory.delete(id)
       this.#ends.delete(id)
-      this.#tell(id)
+      this.news.withdrawn(id)
     }
   }
-
-  #tell(credential: string, listeners = this.#listeners): void {
-    for (const listener of listeners) {
-      try {
-        listener(credential)
-      } catch (cause) {
-        this.#report('listener', cause)
-      }
-    }
-  }
-
-  #repeat(delayMs: number, run: () => Promise<void>): void {
-    if (this.#closed) return
-    const cancel = this.#schedule(() => {
-      this.#timers.delete(cancel)
-      void run().then(() => this.#repeat(delayMs, run))
-    }, delayMs)
-    this.#timers.add(cancel)
-  }
-}
-
-const later: Schedule = (run, delayMs) => {
-  const timer = setTimeout(run, delayMs).unref()
-  return () => clearTimeout(timer)
 }

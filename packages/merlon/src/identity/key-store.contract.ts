@@ -1,58 +1,64 @@
 import { randomBytes } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { IdentityStores } from './identity-store.ts'
+import { presentRevision } from './installation-store.ts'
 import { mintKey } from './key-format.ts'
-import { everyTenant, type KeyStore, type NewKey, type NewSecret, presentRevision, type User } from './key-store.ts'
+import type { KeyStore, NewKey, NewSecret } from './key-store.ts'
+import { everyTenant } from './reach.ts'
+import type { CredentialUser } from './user-store.ts'
 
-export interface KeyStoreOpened {
-  readonly store: KeyStore
+export interface IdentityOpened {
+  readonly stores: IdentityStores
   /** Another server at the same store; `undefined` where the store lives in one process. */
-  readonly another: (() => Promise<KeyStore>) | undefined
+  readonly another: (() => Promise<IdentityStores>) | undefined
 }
 
 const now = 1_800_000_000_000
 const day = 86_400_000
 
-const alice: User = { id: 'usr_alice', tenant: 'a', name: 'alice', role: 'user', status: 'active' }
-const bob: User = { id: 'usr_bob', tenant: 'b', name: 'bob', role: 'user', status: 'active' }
+const alice: CredentialUser = { id: 'usr_alice', tenant: 'a', name: 'alice', role: 'user', status: 'active' }
+const bob: CredentialUser = { id: 'usr_bob', tenant: 'b', name: 'bob', role: 'user', status: 'active' }
 
 /** What a `KeyStore` is, whatever it is made of. */
-export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpened>): void {
+export function keyStoreContract(name: string, open: () => Promise<IdentityOpened>): void {
   describe(`the key store ${name}`, () => {
-    let opened: KeyStoreOpened
+    let opened: IdentityOpened
+    let all: IdentityStores
     let store: KeyStore
-    const others: KeyStore[] = []
+    const others: IdentityStores[] = []
 
     beforeEach(async () => {
       opened = await open()
-      store = opened.store
+      all = opened.stores
+      store = all.keys
       for (const user of [alice, bob]) {
-        await store.ensureTenant(user.tenant, now)
-        await store.createUser(user, now)
+        await all.tenants.ensureTenant(user.tenant, now)
+        await all.users.createUser(user, now)
       }
     })
 
     afterEach(async () => {
-      await Promise.all([store, ...others.splice(0)].map((each) => each.close()))
+      await Promise.all([all, ...others.splice(0)].map((each) => each.close()))
     })
 
     const another = async () => {
-      const other = opened.another === undefined ? store : await opened.another()
-      if (other !== store) others.push(other)
+      const other = opened.another === undefined ? all : await opened.another()
+      if (other !== all) others.push(other)
       return other
     }
 
     it('makes a tenant once', async () => {
-      expect(await store.ensureTenant('c', now)).toBe(true)
-      expect(await store.ensureTenant('c', now)).toBe(false)
+      expect(await all.tenants.ensureTenant('c', now)).toBe(true)
+      expect(await all.tenants.ensureTenant('c', now)).toBe(false)
     })
 
     it('makes a user once, in a tenant that is there', async () => {
-      expect(await store.createUser({ ...alice, id: 'usr_2' }, now)).toBe('name-taken')
-      expect(await store.createUser({ ...alice, id: 'usr_2', tenant: 'nowhere' }, now)).toBe('tenant-unknown')
-      expect(await store.createUser({ ...alice, id: 'usr_2', tenant: 'b' }, now)).toBe('created')
-      expect(await store.findUser('a', 'alice')).toEqual(alice)
-      expect(await store.findUser('a', 'bob')).toBeUndefined()
+      expect(await all.users.createUser({ ...alice, id: 'usr_2' }, now)).toBe('name-taken')
+      expect(await all.users.createUser({ ...alice, id: 'usr_2', tenant: 'nowhere' }, now)).toBe('tenant-unknown')
+      expect(await all.users.createUser({ ...alice, id: 'usr_2', tenant: 'b' }, now)).toBe('created')
+      expect(await all.users.findUser('a', 'alice')).toMatchObject(alice)
+      expect(await all.users.findUser('a', 'bob')).toBeUndefined()
     })
 
     it('finds a key with all that decides whether it is good', async () => {
@@ -62,11 +68,20 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
       expect(await store.findKey(key.id)).toEqual({
         ...rest,
         pepper,
+        agent: undefined,
+        use: 'mcp',
+        addressRanges: undefined,
+        active: true,
         createdAt: now,
+        updatedAt: now,
         revokedAt: undefined,
         lastUsedAt: undefined,
+        version: 1,
         retired: [],
         user: alice,
+        agentStatus: undefined,
+        tenantStatus: 'active',
+        tenantScopes: undefined,
       })
       expect(await store.findKey('key_000000000000')).toBeUndefined()
     })
@@ -88,9 +103,9 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
     })
 
     it('gives a name to one of fifty keys made at once', async () => {
-      const stores = [store, await another()]
+      const both = [all, await another()]
       const keys = Array.from({ length: 50 }, () => newKey({ name: 'one' }))
-      const made = await Promise.all(keys.map((key, i) => stores[i % 2]!.createKey(key, now)))
+      const made = await Promise.all(keys.map((key, i) => both[i % 2]!.keys.createKey(key, now)))
       expect(made.filter((outcome) => outcome === 'created')).toHaveLength(1)
       expect(made.filter((outcome) => outcome === 'name-taken')).toHaveLength(49)
       expect(await store.listKeys({ tenant: 'a', limit: 100 })).toHaveLength(1)
@@ -107,9 +122,9 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
       const key = newKey()
       await store.createKey(key, now)
       expect((await store.revokeKey('a', key.id, now + 5))?.revokedAt).toBe(now + 5)
-      const { revision } = await store.changesSince(0)
+      const { revision } = await all.installation.changesSince(0)
       expect((await store.revokeKey('a', key.id, now + 9))?.revokedAt).toBe(now + 5)
-      expect(await store.changesSince(revision)).toEqual({ revision, keys: [] })
+      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
       expect((await store.findKey(key.id))?.revokedAt).toBe(now + 5)
       expect(await store.revokeKey('a', 'key_000000000000', now)).toBeUndefined()
     })
@@ -153,12 +168,12 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
     })
 
     it('leaves a key revoked when revokes and rotations of it race', async () => {
-      const stores = [store, await another()]
+      const both = [all, await another()]
       const key = newKey()
       await store.createKey(key, now)
       await Promise.all(
         Array.from({ length: 20 }, (_, i) => {
-          const each = stores[i % 2]!
+          const each = both[i % 2]!.keys
           return i % 4 === 3
             ? each.revokeKey('a', key.id, now + i)
             : each.rotateKey('a', key.id, newSecret(), now + day, now)
@@ -189,9 +204,9 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
         ...keys.map((key) => store.touchKeys([{ id: key.id, at: now + 1 }])),
       ])
       for (const key of keys) expect((await store.findKey(key.id))?.revokedAt).toBe(now)
-      const { revision } = await store.changesSince(0)
+      const { revision } = await all.installation.changesSince(0)
       await store.touchKeys(keys.map((key) => ({ id: key.id, at: now + 9 })))
-      expect(await store.changesSince(revision)).toEqual({ revision, keys: [] })
+      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
     })
 
     it('pages through keys without skipping or repeating one, while others are made', async () => {
@@ -230,7 +245,7 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
       expect(await store.listKeys({ tenant: everyTenant, limit: 10 })).toHaveLength(2)
       expect(await store.revokeKey('a', theirs.id, now)).toBeUndefined()
       expect(await store.rotateKey('a', theirs.id, newSecret(), now, now)).toEqual({ outcome: 'unknown' })
-      expect(await store.setUserStatus('a', bob.id, 'disabled', now)).toBe(false)
+      expect(await all.users.updateUser('a', bob.id, { status: 'disabled' }, {}, now)).toEqual({ outcome: 'unknown' })
       expect(await store.findKey(theirs.id)).toMatchObject({ revokedAt: undefined, retired: [], user: bob })
     })
 
@@ -246,6 +261,9 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
       await store.createKey(newKey(), now)
       const [key] = await store.listKeys({ tenant: 'a', limit: 1 })
       expect(Object.keys(key!).sort()).toEqual([
+        'active',
+        'addressRanges',
+        'agent',
         'createdAt',
         'expiresAt',
         'id',
@@ -256,21 +274,28 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
         'revokedAt',
         'scopes',
         'tenant',
+        'updatedAt',
+        'use',
+        'version',
       ])
     })
 
     it('tells which keys changed, and whether they were withdrawn', async () => {
       const [kept, revoked, owned] = [newKey(), newKey(), newKey({ tenant: 'b', owner: bob.id })]
-      const start = await store.changesSince(0)
+      const start = await all.installation.changesSince(0)
       for (const key of [kept, revoked, owned]) await store.createKey(key, now)
-      const made = await store.changesSince(start.revision)
+      const made = await all.installation.changesSince(start.revision)
       expect(sorted(made.keys)).toEqual(sorted([kept, revoked, owned].map(({ id }) => ({ id, withdrawn: false }))))
-      expect(await store.changesSince(made.revision)).toEqual({ revision: made.revision, keys: [] })
+      expect(await all.installation.changesSince(made.revision)).toEqual({
+        revision: made.revision,
+        keys: [],
+        signIns: [],
+      })
 
       await store.revokeKey('a', revoked.id, now)
       await store.rotateKey('a', kept.id, newSecret(), now, now)
-      await store.setUserStatus('b', bob.id, 'disabled', now)
-      const after = await store.changesSince(made.revision)
+      await all.users.updateUser('b', bob.id, { status: 'disabled' }, {}, now)
+      const after = await all.installation.changesSince(made.revision)
       expect(sorted(after.keys)).toEqual(
         sorted([
           { id: kept.id, withdrawn: false },
@@ -278,34 +303,34 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
           { id: owned.id, withdrawn: true },
         ]),
       )
-      await store.setUserStatus('b', bob.id, 'active', now)
-      expect((await store.changesSince(after.revision)).keys).toEqual([{ id: owned.id, withdrawn: false }])
+      await all.users.updateUser('b', bob.id, { status: 'active' }, {}, now)
+      expect((await all.installation.changesSince(after.revision)).keys).toEqual([{ id: owned.id, withdrawn: false }])
     })
 
     it('tells the revision of now without its history', async () => {
       await store.createKey(newKey(), now)
-      const { revision } = await store.changesSince(0)
-      expect(await store.changesSince(presentRevision)).toEqual({ revision, keys: [] })
+      const { revision } = await all.installation.changesSince(0)
+      expect(await all.installation.changesSince(presentRevision)).toEqual({ revision, keys: [], signIns: [] })
     })
 
     it('does not move the revision for a change that was refused', async () => {
       const key = newKey()
       await store.createKey(key, now)
-      const { revision } = await store.changesSince(0)
+      const { revision } = await all.installation.changesSince(0)
       await store.createKey(newKey({ name: key.name }), now)
       await store.createKey(newKey({ owner: 'usr_nobody' }), now)
       await store.revokeKey('b', key.id, now)
-      await store.setUserStatus('a', 'usr_nobody', 'disabled', now)
-      expect(await store.changesSince(revision)).toEqual({ revision, keys: [] })
+      await all.users.updateUser('a', 'usr_nobody', { status: 'disabled' }, {}, now)
+      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
     })
 
     it('misses no change while several writers are at work', async () => {
-      const writers = [store, await another(), await another()]
+      const writers = [all, await another(), await another()]
       const reader = await another()
-      let { revision } = await reader.changesSince(0)
+      let { revision } = await reader.installation.changesSince(0)
       const seen = new Set<string>()
       const poll = async () => {
-        const changes = await reader.changesSince(revision)
+        const changes = await reader.installation.changesSince(revision)
         revision = changes.revision
         for (const { id } of changes.keys) seen.add(id)
       }
@@ -313,7 +338,7 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
       let writing = true
       const written = Promise.all(
         writers.map(async (writer, w) => {
-          for (const [i, key] of keys.entries()) if (i % 3 === w) await writer.createKey(key, now)
+          for (const [i, key] of keys.entries()) if (i % 3 === w) await writer.keys.createKey(key, now)
         }),
       ).finally(() => {
         writing = false
@@ -329,27 +354,33 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
     })
 
     it('takes the first start once, however many begin at once', async () => {
-      const stores = [store, await another()]
+      const both = [all, await another()]
       const first = await Promise.all(
         Array.from({ length: 10 }, (_, i) => {
-          const user: User = { ...alice, id: `usr_first${i}`, tenant: 'default', name: 'operator', role: 'operator' }
+          const user: CredentialUser = {
+            ...alice,
+            id: `usr_first${i}`,
+            tenant: 'default',
+            name: 'operator',
+            role: 'operator',
+          }
           const key = newKey({ tenant: 'default', owner: user.id, name: 'first-start' })
-          return stores[i % 2]!.createFirst('default', user, key, now)
+          return both[i % 2]!.installation.createFirst('default', user, key, now)
         }),
       )
       expect(first.filter(Boolean)).toHaveLength(1)
       expect(await store.listKeys({ tenant: 'default', limit: 10 })).toHaveLength(1)
-      expect(await store.findFact('first-start')).toBe(String(now))
+      expect(await all.installation.findFact('first-start')).toBe(String(now))
     })
 
     it('keeps the fact that was claimed first (CR-12)', async () => {
-      const stores = [store, await another()]
-      expect(await store.findFact('root-key-check')).toBeUndefined()
+      const both = [all, await another()]
+      expect(await all.installation.findFact('root-key-check')).toBeUndefined()
       const claims = await Promise.all(
-        Array.from({ length: 10 }, (_, i) => stores[i % 2]!.claimFact('root-key-check', `check-${i}`)),
+        Array.from({ length: 10 }, (_, i) => both[i % 2]!.installation.claimFact('root-key-check', `check-${i}`)),
       )
       expect(new Set(claims).size).toBe(1)
-      expect(await store.findFact('root-key-check')).toBe(claims[0])
+      expect(await all.installation.findFact('root-key-check')).toBe(claims[0])
     })
 
     it('still has everything after it is opened again', async (context) => {
@@ -360,22 +391,22 @@ export function keyStoreContract(name: string, open: () => Promise<KeyStoreOpene
       await store.touchKeys([{ id: kept.id, at: now + 1 }])
       await store.rotateKey('a', kept.id, newSecret(), now + day, now)
       const before = await Promise.all([kept, revoked].map((key) => store.findKey(key.id)))
-      const { revision } = await store.changesSince(0)
-      await store.close()
+      const { revision } = await all.installation.changesSince(0)
+      await all.close()
       const again = await another()
-      expect(await Promise.all([kept, revoked].map((key) => again.findKey(key.id)))).toEqual(before)
+      expect(await Promise.all([kept, revoked].map((key) => again.keys.findKey(key.id)))).toEqual(before)
       expect(before[0]?.retired).toHaveLength(1)
-      expect(await again.changesSince(revision)).toEqual({ revision, keys: [] })
+      expect(await again.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
     })
 
     it('answers unavailable, and not unknown, once it is closed', async (context) => {
       if (opened.another === undefined) context.skip('this store lives in one process')
       const key = newKey()
       await store.createKey(key, now)
-      await store.close()
+      await all.close()
       await expect(store.findKey(key.id)).rejects.toMatchObject({ code: 'store.unavailable' })
       await expect(store.revokeKey('a', key.id, now)).rejects.toMatchObject({ code: 'store.unavailable' })
-      await expect(store.changesSince(0)).rejects.toMatchObject({ code: 'store.unavailable' })
+      await expect(all.installation.changesSince(0)).rejects.toMatchObject({ code: 'store.unavailable' })
     })
   })
 }

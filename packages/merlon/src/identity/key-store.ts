@@ -1,30 +1,37 @@
 import type { Instant } from '../call.ts'
-import type { TenantReach } from './reach.ts'
+import type { AgentStatus } from './agent-store.ts'
+import type { PageQuery, TenantReach, Updated } from './reach.ts'
+import type { TenantStatus } from './tenant-store.ts'
+import type { CredentialUser } from './user-store.ts'
+import type { Door } from './verdict.ts'
 
 export { checkReach, everyTenant, type TenantReach } from './reach.ts'
 
 /**
- * Where tenants, users and API keys are kept. Every verb is one atomic act and is durable when it answers. Not there is
- * `undefined`, refused is a value, out of reach is `Fault('store.unavailable')`: an outage never reads as a missing key.
+ * Where API keys are kept. What is promised here holds for every store of who may call. Every verb is one atomic act and is
+ * durable when it answers. Not there is `undefined`, refused is a value, out of reach is `Fault('store.unavailable')`: an
+ * outage never reads as a missing key.
  *
  * Every act that changes what a credential may do moves one counter, the revision, in the same act. Acts take turns at the
  * counter, so a reader that has seen revision n has seen every change up to n.
  */
 export interface KeyStore {
-  /** Makes the tenant if it is not there. Answers whether it was made now. */
-  ensureTenant(tenant: string, now: Instant): Promise<boolean>
-
-  createUser(user: User, now: Instant): Promise<'created' | 'tenant-unknown' | 'name-taken'>
-  findUser(tenant: string, name: string): Promise<User | undefined>
-  /** Answers whether there is such a user. The keys of a disabled user are refused. */
-  setUserStatus(tenant: string, user: string, status: UserStatus, now: Instant): Promise<boolean>
-
-  /** The owner must be in the key's tenant. A name is free when none of the owner's keys that are not revoked has it. */
+  /**
+   * The owner must be in the key's tenant, and so must the agent, whose owner they are. A name is free when none of the
+   * owner's keys that are not revoked has it.
+   */
   createKey(key: NewKey, now: Instant): Promise<'created' | 'owner-unknown' | 'name-taken'>
-  /** What authentication needs. The one verb without a tenant: the tenant comes from the record it finds. */
+  /** What authentication needs. Without a tenant: it comes from the record. */
   findKey(id: string): Promise<KeyRecord | undefined>
-  /** A page of keys, revoked ones included, in the order of their ids. A page shorter than `limit` is the last. */
+  /** Revoked ones included. */
   listKeys(query: KeyQuery): Promise<readonly ApiKey[]>
+  updateKey(
+    tenant: TenantReach,
+    id: string,
+    change: KeyUpdate,
+    expected: number | undefined,
+    now: Instant,
+  ): Promise<Updated<ApiKey, 'name-taken' | 'revoked'>>
   /** The same revoke twice is one revoke: the first moment stays. Answers the key as it is after, or `undefined`. */
   revokeKey(tenant: TenantReach, id: string, now: Instant): Promise<ApiKey | undefined>
   /**
@@ -34,46 +41,32 @@ export interface KeyStore {
   rotateKey(tenant: TenantReach, id: string, secret: NewSecret, graceUntil: Instant, now: Instant): Promise<Rotation>
   /** Notes when keys were last used. Never moves a time backwards, and leaves revoked keys as they are. */
   touchKeys(uses: readonly KeyUse[]): Promise<void>
-
-  /** The keys whose rights or secrets changed after `revision`, and the revision that this answer is complete up to. */
-  changesSince(revision: number): Promise<Changes>
-
-  /** Writes the fact if there is none of that name. Answers the one that stands, ours or an earlier one. */
-  claimFact(name: FactName, value: string): Promise<string>
-  findFact(name: FactName): Promise<string | undefined>
-  /** Makes the first tenant, user and key, once in the life of the store. Answers whether it was this call that did. */
-  createFirst(tenant: string, user: User, key: NewKey, now: Instant): Promise<boolean>
-
-  close(): Promise<void>
-}
-
-/** `root-key-check` tells a wrong root key from the right one; `first-start` is set once the first key has been made. */
-export type FactName = 'root-key-check' | 'pepper' | 'first-start'
-
-export type UserStatus = 'active' | 'disabled'
-
-export interface User {
-  readonly id: string
-  readonly tenant: string
-  /** Unique within the tenant. */
-  readonly name: string
-  readonly role: string
-  readonly status: UserStatus
 }
 
 /** A key as it may be shown: neither its secret nor a digest. */
 export interface ApiKey {
   readonly id: string
   readonly tenant: string
-  /** The id of the user it acts for. */
+  /** The id of the user it acts for, or whose agent it acts for. */
   readonly owner: string
+  /** The id of the agent it acts for. */
+  readonly agent: string | undefined
+  /** The one door that it opens. */
+  readonly use: Door
   readonly name: string
   readonly scopes: readonly string[]
+  /** Where it may be used from, as `10.0.0.0/8`. `undefined`: anywhere; `[]`: nowhere. */
+  readonly addressRanges: readonly string[] | undefined
+  /** A key that is not is refused, and can be switched on again. */
+  readonly active: boolean
   readonly last4: string
   readonly createdAt: Instant
+  readonly updatedAt: Instant
   readonly expiresAt: Instant
   readonly revokedAt: Instant | undefined
   readonly lastUsedAt: Instant | undefined
+  /** Counts its changes. */
+  readonly version: number
 }
 
 export interface NewSecret {
@@ -87,9 +80,22 @@ export interface NewKey extends NewSecret {
   readonly id: string
   readonly tenant: string
   readonly owner: string
+  readonly agent?: string | undefined
+  /** Default `mcp`. */
+  readonly use?: Door
   readonly name: string
   readonly scopes: readonly string[]
+  readonly addressRanges?: readonly string[] | undefined
   readonly expiresAt: Instant
+}
+
+/** What is absent stays. `addressRanges: null` lifts the limit. */
+export interface KeyUpdate {
+  readonly name?: string
+  readonly scopes?: readonly string[]
+  readonly addressRanges?: readonly string[] | null
+  readonly active?: boolean
+  readonly expiresAt?: Instant
 }
 
 /** An earlier secret of a key: good before `graceUntil`, afterwards a sign that someone still has it. */
@@ -102,24 +108,23 @@ export interface RetiredSecret {
 export interface KeyRecord extends ApiKey {
   readonly digest: Buffer
   readonly pepper: string
-  readonly user: User
+  readonly user: CredentialUser
+  readonly agentStatus: AgentStatus | undefined
+  readonly tenantStatus: TenantStatus
+  /** What the tenant is limited to; `undefined`: nothing. */
+  readonly tenantScopes: readonly string[] | undefined
   /** The latest first. */
   readonly retired: readonly RetiredSecret[]
 }
 
-/** As the argument of `changesSince`: no change is later, so that the answer is the revision of now and nothing else. */
-export const presentRevision = Number.MAX_SAFE_INTEGER
-
 /** How many earlier secrets of one key are remembered. */
 export const retiredSecretsMax = 8
 
-export interface KeyQuery {
-  readonly tenant: TenantReach
+export interface KeyQuery extends PageQuery {
   /** The id of the owner. */
   readonly user?: string
-  /** The id of the last key of the page before. */
-  readonly after?: string
-  readonly limit: number
+  /** The id of an agent. */
+  readonly agent?: string
 }
 
 export type Rotation =
@@ -130,10 +135,4 @@ export type Rotation =
 export interface KeyUse {
   readonly id: string
   readonly at: Instant
-}
-
-export interface Changes {
-  readonly revision: number
-  /** `withdrawn` keys are good for nothing any more: revoked, or their owner is disabled. */
-  readonly keys: readonly { readonly id: string; readonly withdrawn: boolean }[]
 }

@@ -1,9 +1,11 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Instant, Principal, ScopeSet } from '../call.ts'
-import { meet, noScopes, scopeSet } from '../policy/scopes.ts'
+import { type AddressRule, addressRule } from './address-ranges.ts'
 import type { KeyRecord, RetiredSecret } from './key-store.ts'
+import { principalOf, rightsOf } from './principal.ts'
+import type { Door } from './verdict.ts'
 
-/** Why a key is refused: for the audit record alone. Outside, all of them are one answer. */
+/** Why a credential is refused: for the audit record alone. Outside, all of them are one answer. */
 export type RefusalReason =
   /** Text that cannot be a key; no store was asked. */
   | 'malformed'
@@ -12,9 +14,15 @@ export type RefusalReason =
   | 'secret'
   /** A secret that was replaced, shown after its grace: someone still has it. */
   | 'retired-secret'
-  | 'revoked'
-  | 'owner-disabled'
   | 'expired'
+  /** A good key of the other door. */
+  | 'wrong-door'
+  /** A good key, used from where it may not be. */
+  | 'address'
+  | Withdrawn
+
+/** Why nothing about a credential is good, whatever the time. */
+export type Withdrawn = 'revoked' | 'inactive' | 'owner-disabled' | 'agent-inactive' | 'tenant-suspended'
 
 export type Verdict =
   | { readonly ok: true; readonly principal: Principal }
@@ -24,37 +32,38 @@ export type Verdict =
 /** A key made ready to be judged often: what it grants is worked out once and shared by every call. */
 export interface KnownKey {
   readonly id: string
+  readonly use: Door
   readonly digest: Buffer
   readonly retired: readonly RetiredSecret[]
   readonly expiresAt: Instant
-  /** Why no secret of it is good, whatever the time. */
-  readonly withdrawn: 'revoked' | 'owner-disabled' | undefined
-  readonly granted: Verdict
+  readonly withdrawn: Withdrawn | undefined
+  readonly addressRanges: readonly string[] | undefined
+  readonly allows: AddressRule | undefined
+  readonly granted: Extract<Verdict, { ok: true }>
 }
 
-/** A role that the configuration does not name grants nothing. */
 export function know(record: KeyRecord, roles: ReadonlyMap<string, ScopeSet>): KnownKey {
-  const { id, tenant, expiresAt, user } = record
-  const granted = roles.get(user.role) ?? noScopes
-  const principal: Principal = Object.freeze({
-    id: user.id,
-    kind: 'user',
-    tenant,
-    credential: id,
-    role: user.role,
-    granted,
-    effective: meet(scopeSet(record.scopes), granted),
-    expiresAt,
-    binding: [tenant, 'user', user.id, id].join('\n'),
-  })
+  const { id, use, digest, retired, expiresAt, addressRanges } = record
+  const principal = principalOf({ kind: 'key', credential: id, ...record }, roles)
   return {
     id,
-    digest: record.digest,
-    retired: record.retired,
+    use,
+    digest,
+    retired,
     expiresAt,
-    withdrawn: record.revokedAt !== undefined ? 'revoked' : user.status !== 'active' ? 'owner-disabled' : undefined,
+    withdrawn: withdrawal(record),
+    addressRanges,
+    allows: addressRule(addressRanges),
     granted: Object.freeze({ ok: true, principal }),
   }
+}
+
+function withdrawal({ revokedAt, active, tenantStatus, user, agent, agentStatus }: KeyRecord): Withdrawn | undefined {
+  if (revokedAt !== undefined) return 'revoked'
+  if (!active) return 'inactive'
+  if (tenantStatus !== 'active') return 'tenant-suspended'
+  if (user.status !== 'active') return 'owner-disabled'
+  return agent !== undefined && agentStatus !== 'active' ? 'agent-inactive' : undefined
 }
 
 /** Whether what was shown, as a digest, is a good secret of the key at this moment. */
@@ -81,7 +90,14 @@ export function standing(key: KnownKey, now: Instant): Verdict {
   return key.granted
 }
 
-export function refusal(reason: RefusalReason, credential?: string): Verdict {
+/** A good key opens its own door, from where it may be used; anything else of it is as bad as every other key. */
+export function opens(key: KnownKey, door: Door, address: string | undefined, verdict: Verdict): Verdict {
+  if (!verdict.ok) return verdict
+  if (key.use !== door) return refusal('wrong-door', key.id)
+  return key.allows === undefined || key.allows(address) ? verdict : refusal('address', key.id)
+}
+
+export function refusal(reason: RefusalReason, credential?: string): Extract<Verdict, { ok: false }> {
   return { ok: false, reason, credential }
 }
 
@@ -97,12 +113,8 @@ export function alike(left: KnownKey, right: KnownKey): boolean {
     left.retired.length === right.retired.length &&
     left.expiresAt === right.expiresAt &&
     left.withdrawn === right.withdrawn &&
-    rights(left) === rights(right)
+    left.use === right.use &&
+    left.addressRanges?.join() === right.addressRanges?.join() &&
+    rightsOf(left.granted.principal) === rightsOf(right.granted.principal)
   )
-}
-
-function rights({ granted }: KnownKey): string {
-  if (!granted.ok) return ''
-  const { role, granted: visible, effective } = granted.principal
-  return [role, ...[...visible].sort(), '', ...[...effective].sort()].join(' ')
 }

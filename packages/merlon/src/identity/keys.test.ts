@@ -2,22 +2,27 @@ import { createSecretKey, randomBytes } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Fault } from '../errors.ts'
 import { scopeSet } from '../policy/scopes.ts'
-import { MemoryKeyStore } from '../store/memory/key-store.ts'
+import { memoryIdentity } from '../store/memory/identity-stores.ts'
+import { ChangePoll } from './change-poll.ts'
+import type { IdentityStores } from './identity-store.ts'
 import { keyDigest } from './key-digest.ts'
 import { KeyRing } from './key-ring.ts'
-import { everyTenant, type KeyStore } from './key-store.ts'
-import { type Actor, type KeyChange, Keys, localOperator } from './keys.ts'
+import type { KeyStore } from './key-store.ts'
+import { type Actor, Keys, localOperator } from './keys.ts'
+import { everyTenant } from './reach.ts'
+import { type Change, Recorder } from './recorded.ts'
 
 const start = 1_800_000_000_000
 const day = 86_400_000
 const digest = keyDigest(createSecretKey(randomBytes(32)))
-const writer: Actor = { id: 'usr_writer', tenant: 'a', scopes: scopeSet(['read', 'write', 'files:write']) }
+const writer: Actor = { id: 'usr_alice', tenant: 'a', scopes: scopeSet(['read', 'write', 'files:write']) }
 
 describe('the operations on keys', () => {
+  let stores: IdentityStores
   let store: KeyStore
   let now: number
-  let recorded: KeyChange[]
-  let recording: (change: KeyChange) => Promise<void>
+  let recorded: Change[]
+  let recording: (change: Change) => Promise<void>
   let keys: Keys
 
   const lines = () => recorded.map(({ action, outcome }) => `${action} ${outcome}`)
@@ -25,7 +30,9 @@ describe('the operations on keys', () => {
 
   const reason = async (text: string) => {
     const roles = new Map([['operator', scopeSet(['admin'])]])
-    const verdict = await new KeyRing({ store, digest, roles, clock: () => now }).authenticate(text)
+    const clock = () => now
+    const poll = new ChangePoll({ store: stores.installation, clock })
+    const verdict = await new KeyRing({ store, poll, digest, roles, clock }).authenticate(text, 'mcp', undefined)
     return verdict.ok ? 'ok' : verdict.reason
   }
 
@@ -36,7 +43,8 @@ describe('the operations on keys', () => {
   }
 
   beforeEach(async () => {
-    store = new MemoryKeyStore()
+    stores = memoryIdentity()
+    store = stores.keys
     now = start
     recorded = []
     recording = async () => undefined
@@ -44,71 +52,26 @@ describe('the operations on keys', () => {
       ['a', 'alice'],
       ['b', 'bob'],
     ] as const) {
-      await store.ensureTenant(tenant, now)
-      await store.createUser({ id: `usr_${name}`, tenant, name, role: 'user', status: 'active' }, now)
+      await stores.tenants.ensureTenant(tenant, now)
+      await stores.users.createUser({ id: `usr_${name}`, tenant, name, role: 'user', status: 'active' }, now)
     }
     keys = new Keys({
+      ...stores,
       store,
       digest,
       pepper: 'p1',
-      roles: new Map([
-        ['user', scopeSet(['read', 'write'])],
-        ['admin', scopeSet(['admin'])],
-      ]),
       random: randomBytes,
       clock: () => now,
-      record: async (change) => {
-        await recording(change)
-        recorded.push(change)
-      },
+      recorder: new Recorder(
+        async (change) => {
+          await recording(change)
+          recorded.push(change)
+        },
+        () => now,
+      ),
       lifetimeMs: 90 * day,
       lifetimeMsMax: 365 * day,
     })
-  })
-
-  it('makes a user and its tenant, and a key that acts for them within the role', async () => {
-    const made = await keys.createUser({ tenant: 'acme', name: 'ann', role: 'user' }, localOperator)
-    expect(made).toMatchObject({ ok: true, user: { tenant: 'acme', name: 'ann', role: 'user', status: 'active' } })
-    expect(lines()).toEqual(['user.create intended', 'user.create done'])
-    const { key } = await issue({ tenant: 'acme', user: 'ann', scopes: ['admin'] })
-    expect(key.tenant).toBe('acme')
-    const again = await keys.createUser({ tenant: 'acme', name: 'ann', role: 'admin' }, localOperator)
-    expect(again).toEqual({ ok: false, reason: 'name-taken' })
-  })
-
-  it.each([
-    ['a role that nobody declared', { role: 'root' }, localOperator, 'role-unknown'],
-    ['a role beyond the maker (AU-11)', { role: 'admin' }, writer, 'scope-beyond-yours'],
-    ['another tenant than the maker (AU-11)', { tenant: 'b' }, writer, 'scope-beyond-yours'],
-    ['a tenant that is no name', { tenant: '../b' }, localOperator, 'name-malformed'],
-    ['a name that is none', { name: '\n' }, localOperator, 'name-malformed'],
-  ] as const)('makes no user with %s', async (_what, over, by, reason) => {
-    const asked = { tenant: 'a', name: 'eve', role: 'user', ...over }
-    expect(await keys.createUser(asked, by)).toEqual({ ok: false, reason })
-    expect(await store.findUser(asked.tenant, asked.name)).toBeUndefined()
-    expect(recorded).toEqual([])
-  })
-
-  it('leaves no user behind that could not be recorded', async () => {
-    recording = async (change) => {
-      if (change.outcome === 'done') throw new Error('the disk is full')
-    }
-    const asked = { tenant: 'a', name: 'eve', role: 'user' }
-    await expect(keys.createUser(asked, localOperator)).rejects.toMatchObject({ code: 'audit.unavailable' })
-    expect(await store.findUser('a', 'eve')).toMatchObject({ status: 'disabled' })
-  })
-
-  it('disables a user with every key, and enables them again; to another tenant there is no such user', async () => {
-    const { text } = await issue()
-    expect(await keys.setUserStatus({ tenant: 'b', name: 'bob' }, 'disabled', writer)).toEqual({
-      ok: false,
-      reason: 'user-unknown',
-    })
-    await keys.setUserStatus({ tenant: 'a', name: 'alice' }, 'disabled', localOperator)
-    expect(await reason(text)).toBe('owner-disabled')
-    await keys.setUserStatus({ tenant: 'a', name: 'alice' }, 'active', localOperator)
-    expect(await reason(text)).toBe('ok')
-    expect(lines()).toContain('user.disable done')
   })
 
   it('makes a key that works, and tells its text once (A1)', async () => {
@@ -130,7 +93,7 @@ describe('the operations on keys', () => {
         by: 'local-operator',
         tenant: 'a',
         key: key.id,
-        detail: { owner: 'usr_alice', name: 'laptop', scopes: ['read'], expiresAt: start + 3_600_000 },
+        detail: { owner: 'usr_alice', name: 'laptop', use: 'mcp', scopes: ['read'], expiresAt: start + 3_600_000 },
       })),
     )
   })
@@ -223,7 +186,7 @@ describe('the operations on keys', () => {
   it('revokes a key on the spot, and a second time without a change', async () => {
     const { key, text } = await issue()
     const revoked = await keys.revokeKey(key.id, localOperator)
-    expect(revoked).toEqual({ ok: true, key: { ...key, revokedAt: start } })
+    expect(revoked).toEqual({ ok: true, key: { ...key, revokedAt: start, version: 2 } })
     now += 5
     expect(await keys.revokeKey(key.id, localOperator)).toEqual(revoked)
     expect(await reason(text)).toBe('revoked')
@@ -272,7 +235,7 @@ describe('the operations on keys', () => {
     expect(rest).toEqual([])
     expect(first?.key).toMatchObject({ tenant: 'default', name: 'first-start', scopes: ['admin', 'read', 'write'] })
     expect(await keys.bootstrap()).toBeUndefined()
-    expect(await store.findUser('default', 'operator')).toMatchObject({ role: 'operator', status: 'active' })
+    expect(await stores.users.findUser('default', 'operator')).toMatchObject({ role: 'operator', status: 'active' })
     now += 3_600_000 - 1
     expect(await reason(first!.text)).toBe('ok')
     now += 1

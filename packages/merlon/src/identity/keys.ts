@@ -1,75 +1,75 @@
-import type { Clock, Instant, RandomBytes, ScopeSet } from '../call.ts'
-import { Fault } from '../errors.ts'
-import { scopePattern, scopeSet, within } from '../policy/scopes.ts'
-import { type Actor, localOperator } from './actor.ts'
+import type { Clock, Instant, RandomBytes } from '../call.ts'
+import { adminScope, holds, scopeSet, within } from '../policy/scopes.ts'
+import { type Actor, administers, localOperator, operates, reaches } from './actor.ts'
+import { canonicalRanges } from './address-ranges.ts'
+import type { Agent, AgentStore } from './agent-store.ts'
+import type { InstallationStore } from './installation-store.ts'
 import type { KeyDigest } from './key-digest.ts'
-import { base62, type MintedKey, mintKey } from './key-format.ts'
-import {
-  type ApiKey,
-  everyTenant,
-  type KeyStore,
-  type NewKey,
-  type NewSecret,
-  type User,
-  type UserStatus,
-} from './key-store.ts'
+import { base62, type MintedKey, mintKey, parseKey } from './key-format.ts'
+import type { ApiKey, KeyRecord, KeyStore, KeyUpdate, NewKey, NewSecret } from './key-store.ts'
+import { same } from './key-verdict.ts'
 import { parseGrace, parseLifetime } from './lifetime.ts'
+import { canonicalScopes, namePattern } from './names.ts'
+import { boundedId, type Recorder, tenantOf } from './recorded.ts'
+import { type Refusal, refused } from './refusal.ts'
+import { operatorRole, type User, type UserStore } from './user-store.ts'
+import { type Listing, pageOf, reachOf } from './users.ts'
+import type { Door } from './verdict.ts'
 
 export { type Actor, localOperator } from './actor.ts'
 
-/** One line of what is recorded of a change. Two lines make a change: what was meant, and what came of it. */
-export interface KeyChange {
-  readonly action:
-    | 'key.create'
-    | 'key.revoke'
-    | 'key.rotate'
-    | 'user.create'
-    | 'user.disable'
-    | 'user.enable'
-    | 'installation.bootstrap'
-  /** `failed`: it may or may not have happened, because the store went out of reach. */
-  readonly outcome: 'intended' | 'done' | 'refused' | 'failed'
-  readonly at: Instant
-  readonly by: string
-  /** `undefined` where the actor reaches every tenant and named none. */
-  readonly tenant: string | undefined
-  /** `undefined` for a change of a user, whom `detail` names. */
-  readonly key: string | undefined
-  readonly detail: Readonly<Record<string, string | number | readonly string[]>>
-}
-
 export interface KeysParts {
   readonly store: KeyStore
+  readonly users: Pick<UserStore, 'findUser' | 'findUserById'>
+  readonly agents: Pick<AgentStore, 'findAgent'>
+  readonly installation: Pick<InstallationStore, 'findFact' | 'createFirst'>
   readonly digest: KeyDigest
   /** Names the pepper of `digest`. */
   readonly pepper: string
-  /** The scopes of each role. */
-  readonly roles: ReadonlyMap<string, ScopeSet>
   readonly random: RandomBytes
   readonly clock: Clock
-  /** Makes a change durable in the audit log, or rejects. Nothing is changed that was not first recorded as meant. */
-  readonly record: (change: KeyChange) => Promise<void>
+  readonly recorder: Recorder
   readonly lifetimeMs: number
   readonly lifetimeMsMax: number
   /** Longest time an old secret may stay good. Default 7 days. */
   readonly graceMsMax?: number
 }
 
-export interface KeyRequest {
-  readonly tenant: string
-  /** The name of the user it acts for. */
-  readonly user: string
+/** Whom a key acts for: a user by name within a tenant or by id, or an agent by id. Default: who asks. */
+export type KeyOwner =
+  | { readonly tenant: string; readonly user: string; readonly owner?: undefined; readonly agent?: undefined }
+  | { readonly owner: string; readonly user?: undefined; readonly agent?: undefined }
+  | { readonly agent: string; readonly user?: undefined; readonly owner?: undefined }
+  | { readonly user?: undefined; readonly owner?: undefined; readonly agent?: undefined }
+
+export type KeyRequest = KeyOwner & {
   readonly name: string
   readonly scopes: readonly string[]
+  /** Which door it opens. Default `mcp`. */
+  readonly use?: Door | undefined
+  /** Where it may be used from. Absent: anywhere; `[]`: nowhere. */
+  readonly addressRanges?: readonly string[] | undefined
   /** As `90d`, `12h`, `30m`. Default from the configuration. */
-  readonly lifetime?: string
+  readonly lifetime?: string | undefined
 }
 
-/** `user` is a name, and a name is of one tenant; `after` is the last id of the page before. */
-export type KeyListing = { readonly after?: string; readonly limit?: number } & (
-  | { readonly tenant?: string; readonly user?: undefined }
-  | { readonly tenant: string; readonly user: string }
-)
+/** `user` is a name, and a name is of one tenant; `owner` and `agent` are ids. */
+export type KeyListing = Omit<Listing, 'tenant'> & {
+  readonly owner?: string | undefined
+  readonly agent?: string | undefined
+} & (
+    | { readonly tenant?: string | undefined; readonly user?: undefined }
+    | { readonly tenant: string; readonly user: string }
+  )
+
+/** What is absent stays. `addressRanges: null` lifts the limit; `lifetime` counts from now. */
+export interface KeyEdit {
+  readonly name?: string | undefined
+  readonly scopes?: readonly string[] | undefined
+  readonly addressRanges?: readonly string[] | null | undefined
+  readonly active?: boolean | undefined
+  readonly lifetime?: string | undefined
+}
 
 /** The one time that a key's text is told. */
 export interface IssuedKey {
@@ -78,28 +78,8 @@ export interface IssuedKey {
   readonly text: string
 }
 
-export type KeyRefusal =
-  | 'name-malformed'
-  | 'name-taken'
-  | 'scope-malformed'
-  /** A scope that the one who asks does not hold. */
-  | 'scope-beyond-yours'
-  | 'lifetime-refused'
-  | 'grace-refused'
-  /** No such user in that tenant, or none that the one who asks may know of. */
-  | 'user-unknown'
-  /** No such role in the configuration. */
-  | 'role-unknown'
-  /** No such key, or none that the one who asks may know of. */
-  | 'key-unknown'
-  | 'key-revoked'
-  | 'key-expired'
+type Done = { readonly ok: true; readonly key: ApiKey }
 
-export type Refusal = { readonly ok: false; readonly reason: KeyRefusal }
-
-const namePattern = /^[\p{L}\p{N}][\p{L}\p{N} ._@:/-]{0,63}$/u
-const tenantPattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
-const scopesMax = 64
 const defaultGrace = '24h'
 const week = 7 * 86_400_000
 const hour = 3_600_000
@@ -109,19 +89,18 @@ export function checkScopes(
   asked: readonly string[],
   by: Actor,
 ): readonly string[] | 'scope-malformed' | 'scope-beyond-yours' {
-  const scopes = [...new Set(asked)].sort()
-  if (scopes.length === 0 || scopes.length > scopesMax) return 'scope-malformed'
-  if (!scopes.every((scope) => scopePattern.test(scope))) return 'scope-malformed'
+  const scopes = canonicalScopes(asked)
+  if (scopes === undefined || scopes.length === 0) return 'scope-malformed'
   return within(scopeSet(scopes), by.scopes) ? scopes : 'scope-beyond-yours'
 }
 
 /**
- * What may be done with keys and with the users they act for, for the command line and the API.
+ * What may be done with keys, for the command line and the API: one's own and those of one's agents by oneself, those of
+ * others by an administrator of the tenant.
  *
- * Each change is recorded as meant, then made, then recorded as done, and only then acknowledged. If the first record
- * cannot be written nothing happens. If the second cannot, the caller gets `Fault('audit.unavailable')` and no key text: a
- * new key is revoked again; a revoked one stays revoked; a rotated one keeps its old secret for the grace, and is to be
- * rotated once more.
+ * Each change is recorded as meant, made, and recorded as done. If it cannot be recorded as done, no key text is told: a new
+ * key is revoked again; a revoked one stays revoked; a rotated one keeps its old secret for the grace, and is to be rotated
+ * once more.
  */
 export class Keys {
   readonly #parts: KeysParts
@@ -131,33 +110,30 @@ export class Keys {
   }
 
   async createKey(request: KeyRequest, by: Actor): Promise<IssuedKey | Refusal> {
-    const { store, clock, random, lifetimeMs, lifetimeMsMax } = this.#parts
-    if (!namePattern.test(request.name)) return refused('name-malformed')
+    const { store, clock, random, recorder } = this.#parts
+    const { name, use = 'mcp' } = request
+    if (!namePattern.test(name)) return refused('name-malformed')
     const scopes = checkScopes(request.scopes, by)
     if (typeof scopes === 'string') return refused(scopes)
-    const lifetime =
-      request.lifetime === undefined
-        ? Math.min(lifetimeMs, lifetimeMsMax)
-        : parseLifetime(request.lifetime, lifetimeMsMax)
+    const addressRanges = request.addressRanges && canonicalRanges(request.addressRanges)
+    if (request.addressRanges !== undefined && addressRanges === undefined) return refused('address-range-malformed')
+    const lifetime = this.#lifetime(request.lifetime)
     if (lifetime === undefined) return refused('lifetime-refused')
-    if (by.tenant !== everyTenant && by.tenant !== request.tenant) return refused('user-unknown')
-    const owner = await store.findUser(request.tenant, request.user)
-    if (owner === undefined) return refused('user-unknown')
+    const found = await this.#ownerOf(request, by)
+    if (!found.ok) return found
 
     const now = clock()
     const minted = mintKey(random)
+    const { owner, agent } = found
+    const expiresAt = now + lifetime
     const key: NewKey = {
       ...this.#secretOf(minted),
-      id: minted.id,
-      tenant: owner.tenant,
-      owner: owner.id,
-      name: request.name,
-      scopes,
-      expiresAt: now + lifetime,
+      ...{ id: minted.id, tenant: owner.tenant, owner: owner.id, agent: agent?.id, use, name, scopes, addressRanges },
+      expiresAt,
     }
-    const detail = { owner: owner.id, name: key.name, scopes, expiresAt: key.expiresAt }
+    const detail = { owner: owner.id, name, use, scopes, expiresAt, ...(agent && { agent: agent.id }) }
     const line = { action: 'key.create', by: by.id, tenant: key.tenant, key: key.id, detail } as const
-    const outcome = await this.#recorded(line, () => store.createKey(key, now), {
+    const outcome = await recorder.change(line, () => store.createKey(key, now), {
       done: (created) => created === 'created',
       // Nobody has its text, but what cannot be recorded must not stand.
       undo: () => store.revokeKey(key.tenant, key.id, clock()),
@@ -167,83 +143,96 @@ export class Keys {
     return { ok: true, key: shownOf(key, now), text: minted.text }
   }
 
-  /** Makes a user, and its tenant where it is the first there. Nobody makes a user who may do more than they (AU-11). */
-  async createUser(
-    { tenant, name, role }: { readonly tenant: string; readonly name: string; readonly role: string },
-    by: Actor,
-  ): Promise<{ readonly ok: true; readonly user: User } | Refusal> {
-    const { store, clock, random, roles } = this.#parts
-    if (!namePattern.test(name) || !tenantPattern.test(tenant)) return refused('name-malformed')
-    const granted = roles.get(role)
-    if (granted === undefined) return refused('role-unknown')
-    if (!within(granted, by.scopes) || (by.tenant !== everyTenant && by.tenant !== tenant))
-      return refused('scope-beyond-yours')
-    const user: User = { id: `usr_${base62(random, 12)}`, tenant, name, role, status: 'active' }
-    const line = {
-      action: 'user.create',
-      by: by.id,
-      tenant,
-      key: undefined,
-      detail: { user: user.id, name, role },
-    } as const
-    const create = async () => {
-      await store.ensureTenant(tenant, clock())
-      return store.createUser(user, clock())
-    }
-    const outcome = await this.#recorded(line, create, {
-      done: (made) => made === 'created',
-      undo: () => store.setUserStatus(tenant, user.id, 'disabled', clock()),
-    })
-    return outcome === 'created' ? { ok: true, user } : refused('name-taken')
+  async getKey(id: string, by: Actor): Promise<Done | Refusal<'key-unknown'>> {
+    const record = await this.#find(id, by)
+    return record === undefined ? refused('key-unknown') : { ok: true, key: shownKey(record) }
   }
 
-  /** Lets a user's keys act, or not: refused from the next call on, and their open streams closed. */
-  async setUserStatus(
-    { tenant, name }: { readonly tenant: string; readonly name: string },
-    status: UserStatus,
-    by: Actor,
-  ): Promise<{ readonly ok: true } | Refusal> {
-    const { store, clock } = this.#parts
-    if (by.tenant !== everyTenant && by.tenant !== tenant) return refused('user-unknown')
-    const user = await store.findUser(tenant, name)
-    if (user === undefined) return refused('user-unknown')
-    const action = status === 'active' ? 'user.enable' : 'user.disable'
-    const line = { action, by: by.id, tenant, key: undefined, detail: { user: user.id, name } } as const
-    const found = await this.#recorded(line, () => store.setUserStatus(tenant, user.id, status, clock()), {
-      done: (there) => there,
-    })
-    return found ? { ok: true } : refused('user-unknown')
-  }
-
-  /** A page of the keys within reach, in the order of their ids. */
+  /** A page of the keys within reach, in the order of their ids. Who is not an administrator sees their own. */
   async listKeys(query: KeyListing, by: Actor): Promise<readonly ApiKey[]> {
-    const { store } = this.#parts
-    const { tenant = by.tenant, after, limit = 100 } = query
-    if (by.tenant !== everyTenant && tenant !== by.tenant) return []
-    const page = { limit: Math.min(Math.max(Math.trunc(limit), 1), 1_000), ...(after === undefined ? {} : { after }) }
-    if (query.user === undefined) return store.listKeys({ tenant, ...page })
-    const owner = await store.findUser(query.tenant, query.user)
-    return owner === undefined ? [] : store.listKeys({ tenant, user: owner.id, ...page })
+    const { store, users, agents } = this.#parts
+    const tenant = reachOf(query, by)
+    if (tenant === undefined) return []
+    const named = query.user === undefined ? undefined : await users.findUser(query.tenant, query.user)
+    if (query.user !== undefined && named === undefined) return []
+    const wanted = { user: named?.id ?? query.owner, agent: query.agent }
+    if (!holds(by.scopes, adminScope)) {
+      const asked = wanted.agent === undefined ? undefined : await agents.findAgent(tenant, wanted.agent)
+      const own = wanted.agent === undefined || asked?.owner === by.id || asked?.id === by.id
+      if (!own || (wanted.user !== undefined && wanted.user !== by.id)) return []
+      if (wanted.agent === undefined)
+        Object.assign(wanted, by.id.startsWith('agt_') ? { agent: by.id } : { user: by.id })
+    }
+    const { user, agent } = wanted
+    return store.listKeys({
+      tenant,
+      ...pageOf(query),
+      ...(user === undefined ? {} : { user }),
+      ...(agent === undefined ? {} : { agent }),
+    })
+  }
+
+  /** Switching a key on, and giving it more or longer, is granting it: who does so must hold all that it then has. */
+  async updateKey(id: string, edit: KeyEdit, by: Actor, expected?: number): Promise<Done | Refusal> {
+    const { store, clock, recorder } = this.#parts
+    const found = await this.#managed(id, by)
+    if (!found.ok) return found
+    const { record } = found
+    const { name, active } = edit
+    if (name !== undefined && !namePattern.test(name)) return refused('name-malformed')
+    const scopes = edit.scopes && canonicalScopes(edit.scopes)
+    if (edit.scopes !== undefined && (scopes === undefined || scopes.length === 0)) return refused('scope-malformed')
+    const addressRanges = edit.addressRanges && canonicalRanges(edit.addressRanges)
+    if (edit.addressRanges && addressRanges === undefined) return refused('address-range-malformed')
+    const lifetime = edit.lifetime === undefined ? undefined : this.#lifetime(edit.lifetime)
+    if (edit.lifetime !== undefined && lifetime === undefined) return refused('lifetime-refused')
+    const grants = scopes !== undefined || active === true || lifetime !== undefined || addressRanges !== undefined
+    if (grants && !within(scopeSet(scopes ?? record.scopes), by.scopes)) return refused('scope-beyond-yours')
+    if (expected !== undefined && expected !== record.version) return refused('changed')
+
+    const now = clock()
+    const change: KeyUpdate = {
+      ...(name === undefined ? {} : { name }),
+      ...(scopes === undefined ? {} : { scopes }),
+      ...(addressRanges === undefined ? {} : { addressRanges }),
+      ...(active === undefined ? {} : { active }),
+      ...(lifetime === undefined ? {} : { expiresAt: now + lifetime }),
+    }
+    const detail = {
+      fields: Object.keys(change),
+      ...(scopes && { scopes }),
+      ...(active === undefined ? {} : { active: active ? 'yes' : 'no' }),
+    }
+    const updated = await recorder.change(
+      { action: 'key.update', by: by.id, tenant: record.tenant, key: id, detail },
+      () => store.updateKey(record.tenant, id, change, record.version, now),
+      { done: ({ outcome }) => outcome === 'updated' },
+    )
+    if (updated.outcome === 'updated') return { ok: true, key: updated.value }
+    if (updated.outcome === 'unknown') return refused('key-unknown')
+    return refused(updated.outcome === 'revoked' ? 'key-revoked' : updated.outcome)
   }
 
   /** Revokes a key for good. Revoking it again is no error and changes nothing. */
-  async revokeKey(id: string, by: Actor): Promise<{ readonly ok: true; readonly key: ApiKey } | Refusal> {
-    const { store, clock } = this.#parts
-    const line = { action: 'key.revoke', by: by.id, tenant: tenantOf(by), key: boundedId(id), detail: {} } as const
-    const key = await this.#recorded(line, () => store.revokeKey(by.tenant, id, clock()), {
-      done: (revoked) => revoked !== undefined,
-    })
+  async revokeKey(id: string, by: Actor): Promise<Done | Refusal> {
+    const { store, clock, recorder } = this.#parts
+    const found = await this.#managed(id, by)
+    const tenant = found.ok ? found.record.tenant : tenantOf(by)
+    const line = { action: 'key.revoke', by: by.id, tenant, key: boundedId(id), detail: {} } as const
+    const revoke = async () => (found.ok ? store.revokeKey(found.record.tenant, id, clock()) : undefined)
+    const key = await recorder.change(line, revoke, { done: (revoked) => revoked !== undefined })
+    if (!found.ok) return found
     return key === undefined ? refused('key-unknown') : { ok: true, key }
   }
 
   /** Gives a key a new secret. The old one stays good for the grace: `24h` unless said otherwise, `0` for not at all. */
   async rotateKey(id: string, by: Actor, grace = defaultGrace): Promise<IssuedKey | Refusal> {
-    const { store, clock, random, graceMsMax = week } = this.#parts
+    const { store, clock, random, recorder, graceMsMax = week } = this.#parts
     const graceMs = parseGrace(grace, graceMsMax)
     if (graceMs === undefined) return refused('grace-refused')
-    const record = await store.findKey(id)
-    if (record === undefined || (by.tenant !== everyTenant && record.tenant !== by.tenant))
-      return refused('key-unknown')
+    const found = await this.#managed(id, by)
+    if (!found.ok) return found
+    const { record } = found
     // The new secret is told to the one who asks, so it must not carry more than they hold.
     if (!within(scopeSet(record.scopes), by.scopes)) return refused('scope-beyond-yours')
     const now = clock()
@@ -251,7 +240,7 @@ export class Keys {
     const minted = mintKey(random, id)
     const graceUntil = now + graceMs
     const line = { action: 'key.rotate', by: by.id, tenant: record.tenant, key: id, detail: { graceUntil } } as const
-    const rotation = await this.#recorded(
+    const rotation = await recorder.change(
       line,
       () => store.rotateKey(record.tenant, id, this.#secretOf(minted), graceUntil, now),
       { done: ({ outcome }) => outcome === 'rotated' },
@@ -262,106 +251,121 @@ export class Keys {
   }
 
   /**
+   * Whether a text is the present secret of a key within reach; the key where it is. Everything else is one answer: no text
+   * tells of a key that who asks could not see. It says nothing of whether the key is good: that is in the key.
+   */
+  async validate(text: string, by: Actor): Promise<{ readonly valid: boolean; readonly key?: ApiKey }> {
+    const shown = parseKey(text)
+    const record = shown && (await this.#find(shown.id, by))
+    if (record === undefined || !same(this.#parts.digest(text), record.digest)) return { valid: false }
+    return { valid: true, key: shownKey(record) }
+  }
+
+  /**
    * On the first start of an installation, and never again: tenant `default`, its user `operator`, and a key with every
    * scope that lives for an hour, to make the next ones with (AK-11). `undefined` on every later start, and for all but one
    * of several servers that start at once.
    */
   async bootstrap(): Promise<IssuedKey | undefined> {
-    const { store, clock, random } = this.#parts
-    if ((await store.findFact('first-start')) !== undefined) return undefined
+    const { store, installation, clock, random, recorder } = this.#parts
+    if ((await installation.findFact('first-start')) !== undefined) return undefined
     const now = clock()
     const minted = mintKey(random)
     const tenant = 'default'
-    const user = {
-      id: `usr_${base62(random, 12)}`,
-      tenant,
-      name: 'operator',
-      role: 'operator',
-      status: 'active',
-    } as const
+    const id = `usr_${base62(random, 12)}`
+    const user = { id, tenant, name: 'operator', role: operatorRole, status: 'active' } as const
     const scopes = ['admin', 'read', 'write']
     const expiresAt = now + hour
     const key: NewKey = {
       ...this.#secretOf(minted),
-      id: minted.id,
-      tenant,
-      owner: user.id,
-      name: 'first-start',
-      scopes,
-      expiresAt,
+      ...{ id: minted.id, tenant, owner: id, name: 'first-start', scopes, expiresAt },
     }
-    const detail = { owner: user.id, name: key.name, scopes, expiresAt }
+    const detail = { owner: id, name: key.name, scopes, expiresAt }
     const line = { action: 'installation.bootstrap', by: localOperator.id, tenant, key: key.id, detail } as const
-    const first = await this.#recorded(line, () => store.createFirst(tenant, user, key, now), {
+    const first = await recorder.change(line, () => installation.createFirst(tenant, user, key, now), {
       done: (created) => created,
       undo: () => store.revokeKey(tenant, key.id, clock()),
     })
     return first ? { ok: true, key: shownOf(key, now), text: minted.text } : undefined
   }
 
+  async #ownerOf(
+    request: KeyOwner,
+    by: Actor,
+  ): Promise<{ readonly ok: true; readonly owner: User; readonly agent: Agent | undefined } | Refusal> {
+    const { users, agents } = this.#parts
+    const asItself = by.id.startsWith('agt_') && request.user === undefined && request.owner === undefined
+    const agentId = request.agent ?? (asItself ? by.id : undefined)
+    const agent = agentId === undefined ? undefined : await agents.findAgent(by.tenant, agentId)
+    if (agentId !== undefined && agent === undefined) return refused('agent-unknown')
+    if (request.user !== undefined && !reaches(by, request.tenant)) return refused('user-unknown')
+    const owner =
+      request.user === undefined
+        ? await users.findUserById(by.tenant, agent?.owner ?? request.owner ?? by.id)
+        : await users.findUser(request.tenant, request.user)
+    const unknown = refused(agent === undefined ? 'user-unknown' : 'agent-unknown')
+    if (owner === undefined) return unknown
+    if (owner.id !== by.id && agent?.id !== by.id) {
+      if (!administers(by, owner.tenant)) return unknown
+      if (owner.role === operatorRole && !operates(by)) return refused('not-yours')
+    }
+    return { ok: true, owner, agent }
+  }
+
+  /** The key, where who asks may see it: their own, their agents', or as an administrator. */
+  async #find(id: string, by: Actor): Promise<KeyRecord | undefined> {
+    const record = await this.#parts.store.findKey(id)
+    if (record === undefined || !reaches(by, record.tenant)) return undefined
+    return isOwn(record, by) || administers(by, record.tenant) ? record : undefined
+  }
+
+  async #managed(id: string, by: Actor): Promise<{ readonly ok: true; readonly record: KeyRecord } | Refusal> {
+    const record = await this.#find(id, by)
+    if (record === undefined) return refused('key-unknown')
+    const beyond = record.user.role === operatorRole && !isOwn(record, by) && !operates(by)
+    return beyond ? refused('not-yours') : { ok: true, record }
+  }
+
+  #lifetime(asked: string | undefined): number | undefined {
+    const { lifetimeMs, lifetimeMsMax } = this.#parts
+    return asked === undefined ? Math.min(lifetimeMs, lifetimeMsMax) : parseLifetime(asked, lifetimeMsMax)
+  }
+
   #secretOf(minted: MintedKey): NewSecret {
     return { digest: this.#parts.digest(minted.text), pepper: this.#parts.pepper, last4: minted.last4 }
   }
-
-  async #recorded<T>(
-    line: Omit<KeyChange, 'outcome' | 'at'>,
-    change: () => Promise<T>,
-    { done, undo }: { done: (value: T) => boolean; undo?: () => Promise<unknown> },
-  ): Promise<T> {
-    await this.#record(line, 'intended')
-    let value: T
-    try {
-      value = await change()
-    } catch (error) {
-      // That it was meant is on record already; the outage is what the caller has to know.
-      await this.#record(line, 'failed').catch(() => undefined)
-      throw error
-    }
-    const happened = done(value)
-    try {
-      await this.#record(line, happened ? 'done' : 'refused')
-    } catch (error) {
-      // Where the store is gone as well, the record still says that it was meant and not that it was done.
-      if (happened) await undo?.().catch(() => undefined)
-      throw error
-    }
-    return value
-  }
-
-  async #record(line: Omit<KeyChange, 'outcome' | 'at'>, outcome: KeyChange['outcome']): Promise<void> {
-    try {
-      await this.#parts.record({ ...line, outcome, at: this.#parts.clock() })
-    } catch (cause) {
-      throw cause instanceof Fault ? cause : new Fault('audit.unavailable', { cause })
-    }
-  }
 }
 
-function refused(reason: KeyRefusal): Refusal {
-  return { ok: false, reason }
-}
-
-function tenantOf(by: Actor): string | undefined {
-  return by.tenant === everyTenant ? undefined : by.tenant
-}
-
-/** An id as typed, for the record: cut, since it need not be one. */
-function boundedId(id: string): string {
-  return id.slice(0, 64)
+function isOwn(key: ApiKey, by: Actor): boolean {
+  return key.owner === by.id || (key.agent !== undefined && key.agent === by.id)
 }
 
 function shownOf(key: NewKey, now: Instant): ApiKey {
-  const { id, tenant, owner, name, scopes, last4, expiresAt } = key
+  const { digest: _digest, pepper: _pepper, ...shown } = key
   return {
-    id,
-    tenant,
-    owner,
-    name,
-    scopes,
-    last4,
+    ...shown,
+    agent: key.agent,
+    use: key.use ?? 'mcp',
+    addressRanges: key.addressRanges,
+    active: true,
     createdAt: now,
-    expiresAt,
+    updatedAt: now,
     revokedAt: undefined,
     lastUsedAt: undefined,
+    version: 1,
   }
+}
+
+function shownKey(record: KeyRecord): ApiKey {
+  const {
+    digest: _digest,
+    pepper: _pepper,
+    user: _user,
+    agentStatus: _agentStatus,
+    tenantStatus: _tenantStatus,
+    tenantScopes: _tenantScopes,
+    retired: _retired,
+    ...key
+  } = record
+  return key
 }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Awaitable, Instant } from '../call.ts'
+import type { Awaitable } from '../call.ts'
 import { Fault } from '../errors.ts'
 
 /** Which bucket an attempt is counted in. */
@@ -15,8 +15,8 @@ export interface LoginBucket {
  */
 export interface LoginLimiter {
   /** Takes one from each bucket or from none. Answers how long to wait, 0 where it was taken. */
-  take(buckets: readonly LoginBucket[], now: Instant): Awaitable<number>
-  giveBack(buckets: readonly LoginBucket[], now: Instant): Awaitable<void>
+  take(buckets: readonly LoginBucket[]): Awaitable<number>
+  giveBack(buckets: readonly LoginBucket[]): Awaitable<void>
 }
 
 export interface LoginAttempt {
@@ -30,7 +30,7 @@ export interface LoginAttempt {
 
 export interface BegunAttempt {
   /** It was no failure, and counts for none. */
-  succeeded(now: Instant): Promise<void>
+  succeeded(): Promise<void>
 }
 
 /**
@@ -49,12 +49,12 @@ export class LoginThrottle {
   }
 
   /** Counts an attempt, or throws `Fault('rate.exceeded')`. */
-  async begin({ account, address, known }: LoginAttempt, now: Instant): Promise<BegunAttempt> {
+  async begin({ account, address, known }: LoginAttempt): Promise<BegunAttempt> {
     const buckets = bucketsOf(hash('sha256', account, 'base64url'), address, known)
-    const retryAfterMs = await this.#limiter.take(buckets, now)
+    const retryAfterMs = await this.#limiter.take(buckets)
     if (retryAfterMs > 0) throw new Fault('rate.exceeded', { retryAfterMs, reason: 'login' })
     return {
-      succeeded: async (at) => this.#limiter.giveBack(buckets, at),
+      succeeded: async () => this.#limiter.giveBack(buckets),
     }
   }
 }

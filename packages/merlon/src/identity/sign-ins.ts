@@ -57,7 +57,7 @@ export class SignIns {
     const login = loginOf(request)
     const record = login && (await users.findLogin(login))
     const known = await store.hasSignedIn(record?.user.id ?? absentUser, address, clock())
-    const attempt = await throttle.begin({ account: accountOf(request), address, known }, clock())
+    const attempt = await throttle.begin({ account: accountOf(request), address, known })
     const { good, stale } = await passwords.verify(password, record?.password)
     const wrong = good ? barrier(record) : record === undefined ? 'unknown' : 'password'
     if (record === undefined || wrong !== undefined) throw new Fault('login.refused', { reason: wrong ?? 'unknown' })
@@ -75,7 +75,7 @@ export class SignIns {
       },
     )
     if (outcome !== 'created') throw new Fault('login.refused', { reason: 'user-disabled' })
-    await attempt.succeeded(clock())
+    await attempt.succeeded()
     if (stale && record.password !== undefined) {
       await users.rehashPassword(user.id, record.password, await passwords.hash(password))
     }

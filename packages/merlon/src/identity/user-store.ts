@@ -9,7 +9,7 @@ export interface UserStore {
   findUserById(tenant: TenantReach, id: string): Promise<User | undefined>
   /** What a sign-in is decided on. By e-mail it is looked for in every tenant. */
   findLogin(login: Login): Promise<LoginRecord | undefined>
-  listUsers(query: PageQuery): Promise<readonly User[]>
+  listUsers(query: UserQuery): Promise<readonly User[]>
   /**
    * The last active operator of the installation stays one; and of the roles named in `administrators` the tenant keeps an
    * active user, if it has one.
@@ -73,6 +73,11 @@ export interface UserChange {
   readonly email?: string | null
   readonly role?: string
   readonly status?: UserStatus
+}
+
+export interface UserQuery extends PageQuery {
+  /** The one name that is looked for. */
+  readonly name?: string
 }
 
 export interface UserCondition {

@@ -49,6 +49,11 @@ export interface Listing {
   readonly limit?: number | undefined
 }
 
+export interface UserListing extends Listing {
+  /** The one name that is looked for. */
+  readonly name?: string | undefined
+}
+
 type Done = { readonly ok: true; readonly user: User }
 
 /**
@@ -107,14 +112,16 @@ export class Users {
   }
 
   /** A page of the users within reach, in the order of their ids. Who is not an administrator sees themselves. */
-  async list(query: Listing, by: Actor): Promise<readonly User[]> {
+  async list(query: UserListing, by: Actor): Promise<readonly User[]> {
     const tenant = reachOf(query, by)
     if (tenant === undefined) return []
     if (!holds(by.scopes, adminScope)) {
       const self = await this.#parts.store.findUserById(tenant, by.id)
-      return self === undefined || (query.after !== undefined && self.id <= query.after) ? [] : [self]
+      const asked = self !== undefined && (query.name ?? self.name) === self.name && self.id > (query.after ?? '')
+      return asked ? [self] : []
     }
-    return this.#parts.store.listUsers({ tenant, ...pageOf(query) })
+    const { name } = query
+    return this.#parts.store.listUsers({ tenant, ...pageOf(query), ...(name === undefined ? {} : { name }) })
   }
 
   /** `expected` is the version that the change was decided on. Who is not an administrator may change their own name. */
@@ -169,13 +176,13 @@ export class Users {
     by: Actor,
     address: string | undefined,
   ): Promise<{ readonly ok: true } | Refusal> {
-    const { store, passwords, throttle, clock } = this.#parts
+    const { store, passwords, throttle } = this.#parts
     const login = await store.findLogin({ id: by.id })
     if (login === undefined) return refused('user-unknown')
-    const attempt = await throttle.begin({ account: `id:${by.id}`, address, known: false }, clock())
+    const attempt = await throttle.begin({ account: `id:${by.id}`, address, known: false })
     const { good } = await passwords.verify(current, login.password)
     if (!good || login.password === undefined) return refused('password-wrong')
-    await attempt.succeeded(clock())
+    await attempt.succeeded()
     return this.#setPassword(login.user, next, by, login.password)
   }
 

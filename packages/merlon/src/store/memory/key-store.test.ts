@@ -1,4 +1,4 @@
 import { keyStoreContract } from '../../identity/key-store.contract.ts'
-import { MemoryKeyStore } from './key-store.ts'
+import { memoryIdentity } from './identity-stores.ts'
 
-keyStoreContract('in memory', async () => ({ store: new MemoryKeyStore(), another: undefined }))
+keyStoreContract('in memory', async () => ({ stores: memoryIdentity(), another: undefined }))

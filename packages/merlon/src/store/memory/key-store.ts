@@ -1,195 +1,132 @@
 import type { Instant } from '../../call.ts'
 import {
   type ApiKey,
-  type Changes,
-  checkReach,
-  everyTenant,
-  type FactName,
   type KeyQuery,
   type KeyRecord,
   type KeyStore,
+  type KeyUpdate,
   type KeyUse,
   type NewKey,
   type NewSecret,
-  type RetiredSecret,
   type Rotation,
   retiredSecretsMax,
-  type TenantReach,
-  type User,
-  type UserStatus,
 } from '../../identity/key-store.ts'
+import { checkReach, type TenantReach, type Updated } from '../../identity/reach.ts'
+import { type IdentityState, isWithin, pageOf, type StoredKey, shownOf } from './identity-state.ts'
 
-interface StoredUser extends User {
-  readonly changed: number
-}
-
-interface StoredKey extends ApiKey {
-  readonly digest: Buffer
-  readonly pepper: string
-  readonly retired: readonly RetiredSecret[]
-  readonly changed: number
-}
-
-/** Keys in memory, for tests and for a server that forgets on purpose. Each verb runs without a pause, so it is atomic. */
 export class MemoryKeyStore implements KeyStore {
-  readonly #tenants = new Set<string>()
-  readonly #users = new Map<string, StoredUser>()
-  readonly #keys = new Map<string, StoredKey>()
-  readonly #facts = new Map<FactName, string>()
-  #revision = 0
+  readonly #state: IdentityState
 
-  async ensureTenant(tenant: string, _now: Instant): Promise<boolean> {
-    if (this.#tenants.has(tenant)) return false
-    this.#tenants.add(tenant)
-    return true
-  }
-
-  async createUser(user: User, _now: Instant): Promise<'created' | 'tenant-unknown' | 'name-taken'> {
-    if (!this.#tenants.has(user.tenant)) return 'tenant-unknown'
-    if (this.#userNamed(user.tenant, user.name) !== undefined) return 'name-taken'
-    this.#users.set(user.id, { ...user, changed: ++this.#revision })
-    return 'created'
-  }
-
-  async findUser(tenant: string, name: string): Promise<User | undefined> {
-    const user = this.#userNamed(tenant, name)
-    return user && plainUser(user)
-  }
-
-  async setUserStatus(tenant: string, id: string, status: UserStatus, _now: Instant): Promise<boolean> {
-    const user = this.#users.get(id)
-    if (user?.tenant !== tenant) return false
-    this.#users.set(id, { ...user, status, changed: ++this.#revision })
-    return true
+  constructor(state: IdentityState) {
+    this.#state = state
   }
 
   async createKey(key: NewKey, now: Instant): Promise<'created' | 'owner-unknown' | 'name-taken'> {
-    if (this.#users.get(key.owner)?.tenant !== key.tenant) return 'owner-unknown'
-    for (const other of this.#keys.values()) {
-      if (other.owner === key.owner && other.name === key.name && other.revokedAt === undefined) return 'name-taken'
+    const { tenant, owner, agent: agentId } = key
+    const user = this.#state.users.get(owner)
+    if (user === undefined || user.removed || user.shown.tenant !== tenant) return 'owner-unknown'
+    const agent = agentId === undefined ? undefined : this.#state.agents.get(agentId)
+    if (agentId !== undefined && (agent === undefined || agent.removed || agent.shown.owner !== owner)) {
+      return 'owner-unknown'
     }
-    this.#keys.set(key.id, {
-      ...key,
-      createdAt: now,
-      revokedAt: undefined,
-      lastUsedAt: undefined,
-      retired: [],
-      changed: ++this.#revision,
-    })
+    if (this.#isTaken(key)) return 'name-taken'
+    const { digest, pepper, use = 'mcp', addressRanges, ...rest } = key
+    const shown: ApiKey = {
+      ...{ ...rest, agent: agentId, use, addressRanges, active: true, version: 1 },
+      ...{ createdAt: now, updatedAt: now, revokedAt: undefined, lastUsedAt: undefined },
+    }
+    this.#state.keys.set(key.id, { shown, digest, pepper, retired: [], changed: ++this.#state.revision })
     return 'created'
   }
 
   async findKey(id: string): Promise<KeyRecord | undefined> {
-    const key = this.#keys.get(id)
+    const key = this.#state.keys.get(id)
     if (key === undefined) return undefined
+    const { shown, digest, pepper, retired } = key
+    const { name, role, status } = this.#state.users.get(shown.owner)!.shown
+    const tenant = this.#state.tenants.get(shown.tenant)!.shown
     return {
-      ...plainKey(key),
-      digest: key.digest,
-      pepper: key.pepper,
-      retired: key.retired,
-      user: plainUser(this.#ownerOf(key)),
+      ...{ ...shown, digest, pepper, retired },
+      user: { id: shown.owner, tenant: shown.tenant, name, role, status },
+      agentStatus: shown.agent === undefined ? undefined : this.#state.agents.get(shown.agent)!.shown.status,
+      tenantStatus: tenant.status,
+      tenantScopes: tenant.scopes,
     }
   }
 
   async listKeys(query: KeyQuery): Promise<readonly ApiKey[]> {
     checkReach(query.tenant)
-    const { after, user } = query
-    return [...this.#keys.values()]
-      .filter((key) => reaches(query.tenant, key) && (user === undefined || key.owner === user))
-      .filter((key) => after === undefined || key.id > after)
-      .sort((left, right) => (left.id < right.id ? -1 : 1))
-      .slice(0, query.limit)
-      .map(plainKey)
+    const { tenant, user, agent } = query
+    return pageOf(
+      shownOf(this.#state.keys.values()),
+      query,
+      (key) => isWithin(tenant, key.tenant) && (user ?? key.owner) === key.owner && (agent ?? key.agent) === key.agent,
+    )
+  }
+
+  async updateKey(
+    tenant: TenantReach,
+    id: string,
+    { addressRanges, ...change }: KeyUpdate,
+    expected: number | undefined,
+    now: Instant,
+  ): Promise<Updated<ApiKey, 'name-taken' | 'revoked'>> {
+    const key = this.#within(tenant, id)
+    if (key === undefined) return { outcome: 'unknown' }
+    if (key.shown.revokedAt !== undefined) return { outcome: 'revoked' }
+    if (expected !== undefined && expected !== key.shown.version) return { outcome: 'changed' }
+    if (change.name !== undefined && this.#isTaken({ ...key.shown, name: change.name })) {
+      return { outcome: 'name-taken' }
+    }
+    const ranges = addressRanges === undefined ? {} : { addressRanges: addressRanges ?? undefined }
+    return { outcome: 'updated', value: this.#put(key, { ...change, ...ranges }, now) }
   }
 
   async revokeKey(tenant: TenantReach, id: string, now: Instant): Promise<ApiKey | undefined> {
-    checkReach(tenant)
-    const key = this.#keys.get(id)
-    if (key === undefined || !reaches(tenant, key)) return undefined
-    if (key.revokedAt !== undefined) return plainKey(key)
-    const revoked = { ...key, revokedAt: now, changed: ++this.#revision }
-    this.#keys.set(id, revoked)
-    return plainKey(revoked)
+    const key = this.#within(tenant, id)
+    if (key === undefined || key.shown.revokedAt !== undefined) return key?.shown
+    return this.#put(key, { revokedAt: now }, now)
   }
 
   async rotateKey(
     tenant: TenantReach,
     id: string,
-    secret: NewSecret,
+    { digest, pepper, last4 }: NewSecret,
     graceUntil: Instant,
-    _now: Instant,
+    now: Instant,
   ): Promise<Rotation> {
-    checkReach(tenant)
-    const key = this.#keys.get(id)
-    if (key === undefined || !reaches(tenant, key)) return { outcome: 'unknown' }
-    if (key.revokedAt !== undefined) return { outcome: 'revoked' }
+    const key = this.#within(tenant, id)
+    if (key === undefined) return { outcome: 'unknown' }
+    if (key.shown.revokedAt !== undefined) return { outcome: 'revoked' }
     const earlier = key.retired.map((old) => ({ ...old, graceUntil: Math.min(old.graceUntil, graceUntil) }))
     const retired = [{ digest: key.digest, graceUntil }, ...earlier].slice(0, retiredSecretsMax)
-    const rotated = { ...key, ...secret, retired, changed: ++this.#revision }
-    this.#keys.set(id, rotated)
-    return { outcome: 'rotated', key: plainKey(rotated) }
+    return { outcome: 'rotated', key: this.#put({ ...key, digest, pepper, retired }, { last4 }, now) }
   }
 
   async touchKeys(uses: readonly KeyUse[]): Promise<void> {
     for (const { id, at } of uses) {
-      const key = this.#keys.get(id)
-      if (key === undefined || key.revokedAt !== undefined || (key.lastUsedAt ?? -1) >= at) continue
-      this.#keys.set(id, { ...key, lastUsedAt: at })
+      const key = this.#state.keys.get(id)
+      if (key === undefined || key.shown.revokedAt !== undefined || (key.shown.lastUsedAt ?? -1) >= at) continue
+      this.#state.keys.set(id, { ...key, shown: { ...key.shown, lastUsedAt: at } })
     }
   }
 
-  async changesSince(revision: number): Promise<Changes> {
-    const keys = []
-    if (revision < this.#revision) {
-      for (const key of this.#keys.values()) {
-        const owner = this.#ownerOf(key)
-        if (key.changed <= revision && owner.changed <= revision) continue
-        keys.push({ id: key.id, withdrawn: key.revokedAt !== undefined || owner.status !== 'active' })
-      }
+  #within(tenant: TenantReach, id: string): StoredKey | undefined {
+    checkReach(tenant)
+    const key = this.#state.keys.get(id)
+    return key !== undefined && isWithin(tenant, key.shown.tenant) ? key : undefined
+  }
+
+  #put(key: StoredKey, change: Partial<ApiKey>, now: Instant): ApiKey {
+    const shown = { ...key.shown, ...change, updatedAt: now, version: key.shown.version + 1 }
+    this.#state.keys.set(shown.id, { ...key, shown, changed: ++this.#state.revision })
+    return shown
+  }
+
+  #isTaken({ id, owner, name }: Pick<ApiKey, 'id' | 'owner' | 'name'>): boolean {
+    for (const { shown } of this.#state.keys.values()) {
+      if (shown.id !== id && shown.owner === owner && shown.name === name && shown.revokedAt === undefined) return true
     }
-    return { revision: this.#revision, keys }
+    return false
   }
-
-  async claimFact(name: FactName, value: string): Promise<string> {
-    const standing = this.#facts.get(name)
-    if (standing !== undefined) return standing
-    this.#facts.set(name, value)
-    return value
-  }
-
-  async findFact(name: FactName): Promise<string | undefined> {
-    return this.#facts.get(name)
-  }
-
-  async createFirst(tenant: string, user: User, key: NewKey, now: Instant): Promise<boolean> {
-    if (this.#facts.has('first-start')) return false
-    this.#facts.set('first-start', String(now))
-    this.#tenants.add(tenant)
-    this.#users.set(user.id, { ...user, changed: ++this.#revision })
-    await this.createKey(key, now)
-    return true
-  }
-
-  async close(): Promise<void> {}
-
-  #userNamed(tenant: string, name: string): StoredUser | undefined {
-    for (const user of this.#users.values()) if (user.tenant === tenant && user.name === name) return user
-    return undefined
-  }
-
-  #ownerOf(key: StoredKey): StoredUser {
-    return this.#users.get(key.owner)!
-  }
-}
-
-function reaches(tenant: TenantReach, key: ApiKey): boolean {
-  return tenant === everyTenant || key.tenant === tenant
-}
-
-function plainUser({ changed: _changed, ...user }: StoredUser): User {
-  return user
-}
-
-function plainKey({ digest: _d, pepper: _p, retired: _r, changed: _c, ...key }: StoredKey): ApiKey {
-  return key
 }

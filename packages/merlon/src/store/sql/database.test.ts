@@ -6,14 +6,17 @@ import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { everyTenant, type NewKey, type User } from '../../identity/key-store.ts'
+import type { IdentityStores } from '../../identity/identity-store.ts'
+import type { NewKey } from '../../identity/key-store.ts'
+import { everyTenant } from '../../identity/reach.ts'
+import type { NewUser } from '../../identity/user-store.ts'
 import { openDatabase, type SqlTarget } from './database.ts'
-import { openSqlKeyStore, SqlKeyStore } from './key-store.ts'
+import { openSqlIdentity, sqlIdentity } from './identity-stores.ts'
 import { actWithin } from './row-security.ts'
 import { testPostgres } from './test-postgres.ts'
 
 const now = 1_800_000_000_000
-const user: User = { id: 'usr_1', tenant: 'a', name: 'alice', role: 'user', status: 'active' }
+const user: NewUser = { id: 'usr_1', tenant: 'a', name: 'alice', role: 'user', status: 'active' }
 const key: NewKey = {
   id: 'key_1',
   tenant: 'a',
@@ -26,18 +29,18 @@ const key: NewKey = {
   expiresAt: now + 1,
 }
 
-async function populate(store: SqlKeyStore): Promise<void> {
-  await store.ensureTenant('a', now)
-  await store.createUser(user, now)
+async function populate({ tenants, users }: IdentityStores): Promise<void> {
+  await tenants.ensureTenant('a', now)
+  await users.createUser(user, now)
 }
 
 /** What every engine does when several processes start on an empty database, and after a newer version was there. */
 function migrationsHold(target: () => Promise<SqlTarget>): void {
   it('makes its tables once, however many open it at once', async () => {
     const place = await target()
-    const stores = await Promise.all(Array.from({ length: 4 }, () => openSqlKeyStore(place)))
-    expect(await Promise.all(stores.map((store) => store.ensureTenant('a', now)))).toHaveLength(4)
-    expect(await stores[0]!.ensureTenant('a', now)).toBe(false)
+    const stores = await Promise.all(Array.from({ length: 4 }, () => openSqlIdentity(place)))
+    expect(await Promise.all(stores.map((store) => store.tenants.ensureTenant('a', now)))).toHaveLength(4)
+    expect(await stores[0]!.tenants.ensureTenant('a', now)).toBe(false)
     for (const store of stores) await store.close()
   })
 
@@ -51,10 +54,10 @@ function migrationsHold(target: () => Promise<SqlTarget>): void {
 
   it('keeps a key in the tenant of its owner, whatever the code does', async () => {
     const database = await openDatabase(await target())
-    const store = new SqlKeyStore(database)
+    const store = sqlIdentity(database)
     await populate(store)
-    await store.ensureTenant('b', now)
-    await store.createKey(key, now)
+    await store.tenants.ensureTenant('b', now)
+    await store.keys.createKey(key, now)
     const move = actWithin(database, everyTenant, (act) => act.updateTable('api_keys').set({ tenant: 'b' }).execute())
     await expect(move).rejects.toThrow(/foreign key/i)
     await store.close()
@@ -74,7 +77,7 @@ describe('the embedded database', () => {
   migrationsHold(async () => ({ file }))
 
   it('is for its owner alone, log and index included', async () => {
-    const store = await openSqlKeyStore({ file })
+    const store = await openSqlIdentity({ file })
     await populate(store)
     expect(readdirSync(folder).sort()).toEqual(['merlon.db', 'merlon.db-shm', 'merlon.db-wal'])
     for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600)
@@ -82,27 +85,27 @@ describe('the embedded database', () => {
   })
 
   it('makes a data folder that only its owner can enter', async () => {
-    const store = await openSqlKeyStore({ file: join(folder, 'data', 'merlon.db') })
+    const store = await openSqlIdentity({ file: join(folder, 'data', 'merlon.db') })
     expect(statSync(join(folder, 'data')).mode & 0o777).toBe(0o700)
     await store.close()
   })
 
   it.each([0o770, 0o707, 0o1777])('is refused in a folder of mode %o, where others could replace it', async (mode) => {
     chmodSync(folder, mode)
-    await expect(openSqlKeyStore({ file })).rejects.toThrow(`others can write to the data folder ${folder}`)
+    await expect(openSqlIdentity({ file })).rejects.toThrow(`others can write to the data folder ${folder}`)
   })
 
   it('is refused when others can read it', async () => {
     writeFileSync(file, '')
     chmodSync(file, 0o644)
-    await expect(openSqlKeyStore({ file })).rejects.toThrow(`others can read the database ${file}; run: chmod 600`)
+    await expect(openSqlIdentity({ file })).rejects.toThrow(`others can read the database ${file}; run: chmod 600`)
   })
 
   it('is out of reach, and not empty, when the file is not a database', async () => {
     writeFileSync(file, 'this is no database, and long enough for its header to be looked at\n'.repeat(20), {
       mode: 0o600,
     })
-    await expect(openSqlKeyStore({ file })).rejects.toMatchObject({ code: 'store.unavailable' })
+    await expect(openSqlIdentity({ file })).rejects.toMatchObject({ code: 'store.unavailable' })
   })
 
   it('writes through to the disk at every commit', async () => {
@@ -114,25 +117,25 @@ describe('the embedded database', () => {
   })
 
   it('is unavailable for changes while another writer holds on, and still answers reads', async () => {
-    const store = await openSqlKeyStore({ file, waitMs: 30 })
+    const store = await openSqlIdentity({ file, waitMs: 30 })
     await populate(store)
-    await store.createKey(key, now)
+    await store.keys.createKey(key, now)
     const other = new DatabaseSync(file)
     other.exec('begin immediate')
-    await expect(store.revokeKey('a', key.id, now)).rejects.toMatchObject({ code: 'store.unavailable' })
-    expect(await store.findKey(key.id)).toMatchObject({ id: key.id, revokedAt: undefined })
+    await expect(store.keys.revokeKey('a', key.id, now)).rejects.toMatchObject({ code: 'store.unavailable' })
+    expect(await store.keys.findKey(key.id)).toMatchObject({ id: key.id, revokedAt: undefined })
     other.exec('rollback')
-    expect(await store.revokeKey('a', key.id, now)).toMatchObject({ revokedAt: now })
+    expect(await store.keys.revokeKey('a', key.id, now)).toMatchObject({ revokedAt: now })
     other.close()
     await store.close()
   })
 
   it('waits for another writer while other work goes on', async () => {
-    const store = await openSqlKeyStore({ file })
+    const store = await openSqlIdentity({ file })
     await populate(store)
     const other = new DatabaseSync(file)
     other.exec('begin immediate')
-    const created = store.createKey(key, now)
+    const created = store.keys.createKey(key, now)
     // This line is reached only because the wait does not hold the thread.
     other.exec('rollback')
     expect(await created).toBe('created')
@@ -142,27 +145,27 @@ describe('the embedded database', () => {
 
   it('is unavailable when the disk is full, and has changed nothing', async () => {
     const database = await openDatabase({ file })
-    const store = new SqlKeyStore(database)
+    const store = sqlIdentity(database)
     await populate(store)
-    await store.createKey(key, now)
+    await store.keys.createKey(key, now)
     const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(database.db)
     await sql.raw(`pragma max_page_count = ${rows[0]!.page_count}`).execute(database.db)
     const huge = { ...key, id: 'key_2', name: 'x'.repeat(100_000) }
-    const { revision } = await store.changesSince(0)
-    await expect(store.createKey(huge, now)).rejects.toMatchObject({
+    const { revision } = await store.installation.changesSince(0)
+    await expect(store.keys.createKey(huge, now)).rejects.toMatchObject({
       code: 'store.unavailable',
       cause: expect.objectContaining({ message: 'database or disk is full' }),
     })
-    expect(await store.findKey('key_2')).toBeUndefined()
-    expect(await store.changesSince(revision)).toEqual({ revision, keys: [] })
-    expect(await store.revokeKey('a', key.id, now)).toMatchObject({ revokedAt: now })
+    expect(await store.keys.findKey('key_2')).toBeUndefined()
+    expect(await store.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
+    expect(await store.keys.revokeKey('a', key.id, now)).toMatchObject({ revokedAt: now })
     await store.close()
   })
 
   it('holds no key that could be used, only digests (AK-02)', async () => {
-    const store = await openSqlKeyStore({ file })
+    const store = await openSqlIdentity({ file })
     await populate(store)
-    await store.createKey(key, now)
+    await store.keys.createKey(key, now)
     await store.close()
     expect(readFileSync(file).includes('mrl_')).toBe(false)
     expect(readFileSync(file).includes(key.digest)).toBe(true)
@@ -181,9 +184,9 @@ else {
 
     it('is used again after the server has cut every connection', async () => {
       const databaseUrl = await postgres.database()
-      const store = await openSqlKeyStore({ databaseUrl })
+      const store = await openSqlIdentity({ databaseUrl })
       await populate(store)
-      await store.createKey(key, now)
+      await store.keys.createKey(key, now)
       const admin = new pg.Client({ connectionString: databaseUrl })
       await admin.connect()
       await admin.query(
@@ -191,25 +194,25 @@ else {
       )
       await admin.end()
       // The first question may meet the broken connection, and then says so; it never says that there is no such key.
-      const asked = await store.findKey(key.id).catch((error: unknown) => error)
+      const asked = await store.keys.findKey(key.id).catch((error: unknown) => error)
       expect(asked).toMatchObject(asked instanceof Error ? { code: 'store.unavailable' } : { id: key.id })
-      expect(await store.findKey(key.id)).toMatchObject({ id: key.id })
+      expect(await store.keys.findKey(key.id)).toMatchObject({ id: key.id })
       await store.close()
     })
 
     it('is unavailable for a change whose row someone else holds for too long', async () => {
       const databaseUrl = await postgres.database()
-      const store = await openSqlKeyStore({ databaseUrl, waitMs: 50 })
+      const store = await openSqlIdentity({ databaseUrl, waitMs: 50 })
       await populate(store)
       const other = new pg.Client({ connectionString: databaseUrl })
       await other.connect()
       await other.query('begin')
       await other.query('update identity_revision set value = value')
-      const change = store.createKey(key, now)
+      const change = store.keys.createKey(key, now)
       await expect(change).rejects.toMatchObject({ code: 'store.unavailable' })
       await other.query('rollback')
       await other.end()
-      expect(await store.createKey(key, now)).toBe('created')
+      expect(await store.keys.createKey(key, now)).toBe('created')
       await store.close()
     })
   })
@@ -222,7 +225,7 @@ describe('a PostgreSQL that cannot be reached', () => {
     const { port } = taken.address() as { port: number }
     await new Promise((closed) => taken.close(closed))
     const databaseUrl = `postgres://merlon:canary-password@127.0.0.1:${port}/merlon`
-    const error: unknown = await openSqlKeyStore({ databaseUrl }).catch((thrown: unknown) => thrown)
+    const error: unknown = await openSqlIdentity({ databaseUrl }).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ code: 'store.unavailable' })
     expect(JSON.stringify([error, String((error as Error).cause)])).not.toContain('canary-password')
   })
@@ -230,7 +233,7 @@ describe('a PostgreSQL that cannot be reached', () => {
   it.each(['canary-password', 'postgres://u:canary-password@[bad', 'mysql://u:canary-password@h/d'])(
     'is refused by its URL without repeating it',
     async (databaseUrl) => {
-      const error: unknown = await openSqlKeyStore({ databaseUrl }).catch((thrown: unknown) => thrown)
+      const error: unknown = await openSqlIdentity({ databaseUrl }).catch((thrown: unknown) => thrown)
       expect(String(error)).toContain('the database URL is not of the form')
       expect(String(error)).not.toContain('canary-password')
     },

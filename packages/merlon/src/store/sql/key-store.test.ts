@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe } from 'vitest'
 import { keyStoreContract } from '../../identity/key-store.contract.ts'
 import type { SqlTarget } from './database.ts'
-import { openSqlKeyStore } from './key-store.ts'
+import { openSqlIdentity } from './identity-stores.ts'
 import { testPostgres } from './test-postgres.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'merlon-keys-'))
@@ -16,8 +16,8 @@ afterAll(async () => {
 })
 
 const opening = (target: SqlTarget) => async () => ({
-  store: await openSqlKeyStore(target),
-  another: () => openSqlKeyStore(target),
+  stores: await openSqlIdentity(target),
+  another: () => openSqlIdentity(target),
 })
 
 let files = 0

@@ -1,24 +1,29 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { everyTenant, type TenantReach } from '../../identity/key-store.ts'
+import type { IdentityStores } from '../../identity/identity-store.ts'
+import { everyTenant, type TenantReach } from '../../identity/reach.ts'
 import { openDatabase, type SqlDatabase } from './database.ts'
-import { SqlKeyStore } from './key-store.ts'
+import { sqlIdentity } from './identity-stores.ts'
 import { actWithin } from './row-security.ts'
 import type { Tables } from './tables.ts'
 import { testPostgres } from './test-postgres.ts'
 
 const now = 1_800_000_000_000
-const tables = ['users', 'api_keys', 'retired_secrets'] as const
+const tables = ['users', 'api_keys', 'retired_secrets', 'tenants', 'agents', 'sign_ins'] as const
 
-/** A tenant with a user, and a key that has had two secrets. */
-async function populate(store: SqlKeyStore, tenant: string): Promise<void> {
+/** A tenant with a user, an agent, a sign-in, and a key that has had two secrets. */
+async function populate(store: IdentityStores, tenant: string): Promise<void> {
   const owner = `usr_${tenant}`
   const id = `key_${tenant}`
   const secret = { digest: Buffer.alloc(32, 7), pepper: 'p', last4: 'abcd' }
-  await store.ensureTenant(tenant, now)
-  await store.createUser({ id: owner, tenant, name: 'alice', role: 'user', status: 'active' }, now)
-  await store.createKey({ ...secret, id, tenant, owner, name: 'laptop', scopes: [], expiresAt: now + 1 }, now)
-  await store.rotateKey(tenant, id, { ...secret, digest: Buffer.alloc(32, 8) }, now, now)
+  await store.tenants.ensureTenant(tenant, now)
+  await store.users.createUser({ id: owner, tenant, name: 'alice', role: 'user', status: 'active' }, now)
+  await store.keys.createKey({ ...secret, id, tenant, owner, name: 'laptop', scopes: [], expiresAt: now + 1 }, now)
+  await store.keys.rotateKey(tenant, id, { ...secret, digest: Buffer.alloc(32, 8) }, now, now)
+  const agent = { id: `agt_${tenant}`, tenant, owner, name: 'bot', type: 'assistant', capabilities: [], metadata: {} }
+  await store.agents.createAgent({ ...agent, status: 'active' }, now)
+  const signIn = { id: `sgn_${tenant}`, tenant, user: owner, expiresAt: now + 1, address: undefined }
+  await store.signIns.createSignIn(signIn, now)
 }
 
 /** How many rows of each table there are to be seen by a query that forgot its tenant. */
@@ -46,12 +51,12 @@ if ('reason' in postgres) describe.skip(`row security on PostgreSQL: ${postgres.
 else {
   describe('AU-04: PostgreSQL keeps a query that forgot its tenant to the one of its transaction', () => {
     let database: SqlDatabase
-    let store: SqlKeyStore
+    let store: IdentityStores
     const within = <T>(reach: TenantReach, act: (db: Kysely<Tables>) => Promise<T>) => actWithin(database, reach, act)
 
     beforeEach(async () => {
       database = await openDatabase({ databaseUrl: await postgres.database() })
-      store = new SqlKeyStore(database)
+      store = sqlIdentity(database)
       for (const tenant of ['a', 'b']) await populate(store, tenant)
     })
     afterEach(() => store.close())
@@ -64,13 +69,13 @@ else {
     })
 
     it('AU-04: without a tenant no row is seen or changed', async () => {
-      expect(await rowsSeen(database.db)).toEqual([0, 0, 0])
-      expect(await rowsChanged(database.db)).toEqual([0n, 0n, 0n])
+      expect(await rowsSeen(database.db)).toEqual([0, 0, 0, 0, 0, 0])
+      expect(await rowsChanged(database.db)).toEqual([0n, 0n, 0n, 0n, 0n, 0n])
     })
 
     it('AU-04: within a tenant the rows of another are neither seen nor changed', async () => {
-      expect(await within('a', rowsSeen)).toEqual([1, 1, 1])
-      expect(await within('a', rowsChanged)).toEqual([1n, 1n, 1n])
+      expect(await within('a', rowsSeen)).toEqual([1, 1, 1, 1, 1, 1])
+      expect(await within('a', rowsChanged)).toEqual([1n, 1n, 1n, 1n, 1n, 1n])
       const others = await within('b', (db) => db.selectFrom('api_keys').select(['id', 'changed']).execute())
       expect(others.map(({ id }) => id)).toEqual(['key_b'])
       expect(others[0]!.changed).toBeLessThan(99)
@@ -88,6 +93,8 @@ else {
         role: 'user',
         status: 'active',
         created_at: now,
+        updated_at: now,
+        version: 1,
         changed: 1,
       }
       const secret = { key_id: 'key_b', digest: Buffer.alloc(32), grace_until: now, changed: 1 }
@@ -107,16 +114,15 @@ else {
     })
 
     it('AU-04: every tenant is reached where that is written out, and not by a tenant of that name', async () => {
-      expect(await within(everyTenant, rowsSeen)).toEqual([2, 2, 2])
+      expect(await within(everyTenant, rowsSeen)).toEqual([2, 2, 2, 2, 2, 2])
       for (const name of ['*', '']) {
-        expect(await within(name, rowsSeen)).toEqual([0, 0, 0])
-        expect(await store.findUser(name, 'alice')).toBeUndefined()
-        expect(await store.setUserStatus(name, 'usr_a', 'disabled', now)).toBe(false)
+        expect(await within(name, rowsSeen)).toEqual([0, 0, 0, 0, 0, 0])
+        expect(await store.users.findUser(name, 'alice')).toBeUndefined()
       }
     })
 
     it('AU-04: the connections that look for keys in every tenant change nothing', async () => {
-      expect(await store.findKey('key_b')).toMatchObject({ tenant: 'b', retired: [{ graceUntil: now }] })
+      expect(await store.keys.findKey('key_b')).toMatchObject({ tenant: 'b', retired: [{ graceUntil: now }] })
       const change = database.ready(
         database.db
           .updateTable('users')

@@ -1,31 +1,91 @@
 /** The rows of the SQL stores. Times are milliseconds since the epoch; lists of scopes are joined by spaces. */
 export interface Tables {
-  tenants: { id: string; created_at: number }
+  tenants: {
+    id: string
+    name: string
+    status: 'active' | 'suspended'
+    scopes: string | null
+    created_at: number
+    updated_at: number
+    version: number
+    changed: number
+  }
   users: {
     id: string
     tenant: string
+    /** Of a removed user: its id behind a `!`, which no name begins with. */
     name: string
+    email: string | null
     role: string
     status: 'active' | 'disabled'
+    password: string | null
     created_at: number
+    updated_at: number
+    version: number
+    removed_at: number | null
+    changed: number
+  }
+  agents: {
+    id: string
+    tenant: string
+    owner: string
+    name: string
+    type: string
+    /** JSON. */
+    capabilities: string
+    /** JSON. */
+    metadata: string
+    status: 'active' | 'inactive' | 'error'
+    created_at: number
+    updated_at: number
+    version: number
+    removed_at: number | null
     changed: number
   }
   api_keys: {
     id: string
     tenant: string
     owner: string
+    agent: string | null
+    use: 'mcp' | 'control'
     name: string
     scopes: string
+    address_ranges: string | null
+    active: 0 | 1
     digest: Uint8Array
     pepper: string
     last4: string
     created_at: number
+    updated_at: number
     expires_at: number
     revoked_at: number | null
     last_used_at: number | null
+    version: number
     changed: number
   }
   retired_secrets: { key_id: string; digest: Uint8Array; grace_until: number; changed: number }
+  sign_ins: {
+    id: string
+    tenant: string
+    user_id: string
+    address: string | null
+    created_at: number
+    expires_at: number
+    revoked_at: number | null
+    changed: number
+  }
+  signing_keys: {
+    id: string
+    /** 1 for the first that was made. */
+    place: number
+    alg: string
+    public_jwk: string
+    sealed: Uint8Array | null
+    created_at: number
+    active_from: number
+    retired_at: number | null
+    destroyed_at: number | null
+  }
   /** One row: how many changes there have been. */
   identity_revision: { id: number; value: number }
   installation: { name: string; value: string }
@@ -39,6 +99,19 @@ export interface Tables {
     replaced_at: number | null
     destroyed_at: number | null
   }
+  sessions: {
+    session: Uint8Array
+    listed: string
+    tenant: string
+    binding: Uint8Array
+    expires_at: number
+    used_at: number
+    version: number
+    sealed: Uint8Array
+  }
+  session_counts: { scope: string; alive: number }
+  session_news: { revision: number; session: Uint8Array; over: 0 | 1; at: number }
+  session_revision: { id: number; value: number }
   histories: { session: Uint8Array; tenant: string; salt: Uint8Array; next: number; floor: number }
   /** For each stream of a history the last event that is no longer kept. */
   history_streams: { session: Uint8Array; stream: number; tenant: string; lost: number }

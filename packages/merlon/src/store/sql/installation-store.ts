@@ -1,0 +1,120 @@
+import type { Kysely } from 'kysely'
+import type { Instant } from '../../call.ts'
+import type { ChangedCredential, Changes, FactName, InstallationStore } from '../../identity/installation-store.ts'
+import type { NewKey } from '../../identity/key-store.ts'
+import { everyTenant } from '../../identity/reach.ts'
+import type { NewUser } from '../../identity/user-store.ts'
+import { Acts, Refused } from './acts.ts'
+import { reaching, type SqlDatabase } from './database.ts'
+import { insertKey } from './key-store.ts'
+import type { Tables } from './tables.ts'
+import { ensureTenant } from './tenant-store.ts'
+import { insertUser } from './user-store.ts'
+
+export class SqlInstallationStore implements InstallationStore {
+  readonly #acts: Acts
+  readonly #db: Kysely<Tables>
+
+  constructor(database: SqlDatabase) {
+    this.#acts = new Acts(database)
+    this.#db = database.db
+  }
+
+  claimFact(name: FactName, value: string): Promise<string> {
+    return reaching(() =>
+      this.#db.transaction().execute(async (act) => {
+        await act
+          .insertInto('installation')
+          .values({ name, value })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
+        return (await act.selectFrom('installation').select('value').where('name', '=', name).executeTakeFirstOrThrow())
+          .value
+      }),
+    )
+  }
+
+  findFact(name: FactName): Promise<string | undefined> {
+    return reaching(async () => {
+      const row = await this.#db.selectFrom('installation').select('value').where('name', '=', name).executeTakeFirst()
+      return row?.value
+    })
+  }
+
+  createFirst(tenant: string, user: NewUser, key: NewKey, now: Instant): Promise<boolean> {
+    return this.#acts.change<boolean>(tenant, async (act, changed) => {
+      const { numInsertedOrUpdatedRows } = await act
+        .insertInto('installation')
+        .values({ name: 'first-start', value: String(now) })
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst()
+      if (numInsertedOrUpdatedRows === 0n) throw new Refused(false)
+      await ensureTenant(act, tenant, now)
+      await insertUser(act, user, changed, now)
+      await insertKey(act, key, changed, now)
+      return true
+    })
+  }
+
+  changesSince(revision: number): Promise<Changes> {
+    return reaching(async () => {
+      // The counter first: a change that commits between the two reads is told now and once more next time.
+      const { value } = await this.#db.selectFrom('identity_revision').select('value').executeTakeFirstOrThrow()
+      if (value <= revision) return { revision: value, keys: [], signIns: [] }
+      const [keys, signIns] = await this.#acts.read(everyTenant, async (db) => [
+        await keysChangedAfter(db, revision),
+        await signInsChangedAfter(db, revision),
+      ])
+      return { revision: value, keys, signIns }
+    })
+  }
+}
+
+async function keysChangedAfter(db: Kysely<Tables>, revision: number): Promise<readonly ChangedCredential[]> {
+  const rows = await db
+    .selectFrom('api_keys as key')
+    .innerJoin('users as user', 'user.id', 'key.owner')
+    .innerJoin('tenants as tenant', 'tenant.id', 'key.tenant')
+    .leftJoin('agents as agent', 'agent.id', 'key.agent')
+    .select(['key.id', 'key.revoked_at', 'key.active', 'user.status'])
+    .select(['tenant.status as tenant_status', 'agent.status as agent_status'])
+    // Each part is found by its own index on `changed`.
+    .where((or) =>
+      or.or([
+        or('key.changed', '>', revision),
+        or('key.owner', 'in', db.selectFrom('users').select('id').where('changed', '>', revision)),
+        or('key.agent', 'in', db.selectFrom('agents').select('id').where('changed', '>', revision)),
+        or('key.tenant', 'in', db.selectFrom('tenants').select('id').where('changed', '>', revision)),
+      ]),
+    )
+    .execute()
+  return rows.map((row) => ({
+    id: row.id,
+    withdrawn:
+      row.revoked_at !== null ||
+      row.active === 0 ||
+      row.status !== 'active' ||
+      row.tenant_status !== 'active' ||
+      (row.agent_status ?? 'active') !== 'active',
+  }))
+}
+
+async function signInsChangedAfter(db: Kysely<Tables>, revision: number): Promise<readonly ChangedCredential[]> {
+  const rows = await db
+    .selectFrom('sign_ins as own')
+    .innerJoin('users as user', 'user.id', 'own.user_id')
+    .innerJoin('tenants as tenant', 'tenant.id', 'own.tenant')
+    .select(['own.id', 'own.revoked_at', 'user.status', 'tenant.status as tenant_status'])
+    .where((or) =>
+      or.or([
+        or('own.changed', '>', revision),
+        or('own.user_id', 'in', db.selectFrom('users').select('id').where('changed', '>', revision)),
+        or('own.tenant', 'in', db.selectFrom('tenants').select('id').where('changed', '>', revision)),
+      ]),
+    )
+    .execute()
+  return rows.map((row) => ({
+    id: row.id,
+    withdrawn: row.revoked_at !== null || row.status !== 'active' || row.tenant_status !== 'active',
+  }))
+}

@@ -1,0 +1,20 @@
+import type { TenantReach } from '../../identity/reach.ts'
+import { operatorRole } from '../../identity/user-store.ts'
+import type { Act, Acts } from './acts.ts'
+
+/** Whether there is a user, in this tenant or, where none is named, in the installation, who is an operator and can act. */
+export function hasOperator(acts: Acts, act: Act, reach: TenantReach, tenant?: string): Promise<boolean> {
+  return acts.everywhere(act, reach, async (everywhere) => {
+    let operators = everywhere
+      .selectFrom('users')
+      .innerJoin('tenants', 'tenants.id', 'users.tenant')
+      .select('users.id')
+      .where('users.role', '=', operatorRole)
+      .where('users.status', '=', 'active')
+      .where('users.removed_at', 'is', null)
+      .where('tenants.status', '=', 'active')
+      .limit(1)
+    if (tenant !== undefined) operators = operators.where('users.tenant', '=', tenant)
+    return (await operators.executeTakeFirst()) !== undefined
+  })
+}
