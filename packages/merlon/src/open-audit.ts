@@ -1,11 +1,14 @@
-import type { KeyObject } from 'node:crypto'
+import { hash, type KeyObject } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Writable } from 'node:stream'
+import type { AuditEntry } from './audit/audit-log.ts'
 import type { AuditReader } from './audit/audit-reader.ts'
 import { FileAuditLog } from './audit/file-log.ts'
 import { FileAuditReader } from './audit/file-reader.ts'
 import { headSigner } from './audit/head.ts'
 import { headExport, headsToAddress, headsToFile } from './audit/head-export.ts'
+import { lineSink } from './audit/line-sink.ts'
 import type { Clock, RandomBytes } from './call.ts'
 import type { Config } from './config/schema.ts'
 import { deriveSigningKey } from './sealing/root-key.ts'
@@ -94,4 +97,25 @@ function writeIfOther(path: string, text: string): void {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
   writeFileSync(path, text, { mode: 0o644 })
+}
+
+/** The record of a start: what runs, and by which settings. They hold no secret, and the digest tells one set from another. */
+export function startEntry(config: Config, version: string): AuditEntry {
+  const digest = hash('sha256', JSON.stringify(config), 'base64url')
+  return {
+    type: 'server',
+    success: true,
+    level: 'info',
+    action: 'start',
+    detail: { version, node: process.versions.node, config: digest },
+  }
+}
+
+/** Hands each line on to a stream, and records what it missed. */
+export function handOn(log: Pick<FileAuditLog, 'addSink' | 'append'>, stream: Writable): void {
+  log.addSink(
+    lineSink(stream, (lines) => {
+      log.append({ type: 'audit', success: false, level: 'warn', action: 'lines-missed', detail: { lines } })
+    }),
+  )
 }

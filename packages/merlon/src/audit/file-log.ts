@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { appendFile, type FileHandle, open, rm, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import type { Clock, RandomBytes } from '../call.ts'
 import { Fault } from '../errors.ts'
 import type { FileLock } from '../file-lock.ts'
 import { type AuditEntry, type AuditLog, encodeEntry, encodeMembers } from './audit-log.ts'
 import type { AuditProblem } from './audit-reader.ts'
 import { Chain } from './chain.ts'
-import type { HeadSigner, SignedHead } from './head.ts'
+import type { FileLogOptions, LineSink } from './file-log-options.ts'
+import type { SignedHead } from './head.ts'
 import { takeLogLock } from './log-lock.ts'
 import { fileDigest, type Recovered, recover } from './recover.ts'
-import { dueForPruning, type Retention } from './retention.ts'
+import { dueForPruning } from './retention.ts'
 import { SegmentFiles } from './segment-files.ts'
 
 /** Records waiting in memory beyond which no further call is made. */
@@ -21,27 +21,6 @@ const keptBytesMax = 2 * waitingBytesMax
 const retryMs = 1_000
 /** How long after a file could not be closed it is tried again. */
 const rotationRetryMs = 60_000
-
-export interface FileLogOptions extends Retention {
-  readonly signer: HeadSigner
-  readonly clock: Clock
-  readonly random?: RandomBytes
-  /** How long a record of a call may wait in memory. */
-  readonly flushMs: number
-  /** How long a record may stand without a signed head. */
-  readonly headMs: number
-  /** A file is closed when it is larger, or older. */
-  readonly segmentBytes: number
-  readonly segmentMs: number
-  /** What to do with a log that was tampered with: begin a new one beside it, or refuse. */
-  readonly onTamper: 'continue' | 'refuse'
-  /** How long to wait for another process that writes the log. */
-  readonly lockWaitMs: number
-  readonly onFailure: (cause: unknown) => void
-}
-
-/** Takes lines that are on the disk. Must not throw, and must not keep the log waiting. */
-export type LineSink = (lines: string) => void
 
 /**
  * The audit log as JSON lines in files (mode 0600), each line chained to the one before, with signed heads between them.

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import type { LineSink } from './file-log.ts'
+import type { LineSink } from './file-log-options.ts'
 
 /** What may wait for a reader that is slow. Beyond it lines are left out here; the log has them. */
 const waitingBytesMax = 8 * 1_048_576

@@ -13,7 +13,7 @@ export async function takeLogLock(path: string, waitMs: number): Promise<FileLoc
     if (lock !== undefined) return lock
     if (waited >= waitMs) {
       throw new Error(
-        'another process writes the audit log of this data folder, such as a server that runs; ask it, or stop it first',
+        'another process writes the audit log of this data folder, such as a server that runs; stop it, or name another folder with MERLON_STORE_FOLDER',
       )
     }
     await wait(againMs)
