@@ -11,6 +11,8 @@ export interface Target {
   readonly name?: string
   /** How many calls it counts as. Default 1. */
   readonly cost?: number
+  /** How many calls of it may be under way at once. */
+  readonly concurrency?: number
   /** Parameters mirrored into headers (2026-07-28). */
   readonly headerParams?: readonly HeaderParam[]
   /** Checks the arguments; what it answers is what the handler gets. */

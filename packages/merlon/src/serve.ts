@@ -91,7 +91,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     callTimeoutMs: limits.callTimeoutMs,
     listTtlMs: config.catalog.ttlMs,
     pageSize: limits.pageSize,
-    callsPerPrincipalMax: limits.callsPerPrincipalMax,
+    callCaps: {
+      perPrincipal: limits.callsPerPrincipalMax,
+      perTenant: limits.callsPerTenantMax,
+      perTool: limits.callsPerToolMax,
+    },
     streamsPerPrincipalMax: limits.streamsPerPrincipalMax,
     sealer: {
       requestState: openSealer(installation.sealing.requestState, random),

@@ -22,6 +22,10 @@ export interface CompiledTool extends CompiledBase {
   readonly headerParams: readonly HeaderParam[]
   /** Longest time for one call; `undefined` means the installation's. */
   readonly timeoutMs: number | undefined
+  /** How many calls one call counts as. */
+  readonly cost: number
+  /** How many calls of it may be under way at once; `undefined` means the installation's. */
+  readonly concurrency: number | undefined
   /** Runs the handler on what `input.check` answered. */
   readonly run: (input: unknown, ctx: CallContext) => unknown
 }

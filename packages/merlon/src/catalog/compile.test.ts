@@ -66,6 +66,8 @@ describe('a compiled catalog', () => {
         annotations: { readOnlyHint: true },
         scope: 'math:add',
         timeoutMs: 500,
+        cost: 5,
+        concurrency: 2,
         _meta: { 'example.com/kind': 1 },
         run: ({ a }) => ({ total: a }),
       }),
@@ -80,6 +82,8 @@ describe('a compiled catalog', () => {
     expect(sum).toMatchObject({
       requirement: { scope: 'math:add' },
       timeoutMs: 500,
+      cost: 5,
+      concurrency: 2,
       headerParams: [{ header: 'mcp-param-a', path: ['a'], type: 'integer' }],
     })
     expect(sum?.run({ a: 2 }, {} as CallContext)).toEqual({ total: 2 })
@@ -308,6 +312,9 @@ describe('a catalog with a mistake', () => {
       wrong({ output: z.array(z.string()) }),
       'the tool t: the output schema does not say "type": "object" at its root',
     ],
+    ['a cost of nothing', wrong({ cost: 0 }), 'the tool t: cost Too small: expected number to be >=1'],
+    ['a cost in parts', wrong({ cost: 1.5 }), 'the tool t: cost Invalid input: expected int, received number'],
+    ['no place at all', wrong({ concurrency: 0 }), 'the tool t: concurrency Too small: expected number to be >=1'],
     ['a time of nothing', wrong({ timeoutMs: 0 }), 'the tool t: timeoutMs Too small: expected number to be >=1'],
     [
       'an icon by plain http',

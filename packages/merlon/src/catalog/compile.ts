@@ -123,6 +123,8 @@ function compileTool(tool: ToolDefinition): CompiledKinds['tools'] {
     output,
     headerParams: headerParams(input.jsonSchema),
     timeoutMs: tool.timeoutMs,
+    cost: tool.cost ?? 1,
+    concurrency: tool.concurrency,
     run: (value, ctx) => tool.run(value as Record<string, unknown>, ctx),
   } satisfies CompiledKinds['tools'])
 }

@@ -144,6 +144,10 @@ export interface ToolDefinition<I extends SchemaLike = SchemaLike, O extends Sch
   readonly annotations?: ToolAnnotations
   /** Longest time for one call. Default `limits.callTimeoutMs`. */
   readonly timeoutMs?: number
+  /** How many calls one call counts as, wherever calls are limited. Default 1. */
+  readonly cost?: number
+  /** How many calls of it may be under way at once. Default `limits.callsPerToolMax`. */
+  readonly concurrency?: number
   /**
    * Returns a string (text), any JSON value (sent as JSON text, and as `structuredContent` where `output` is declared), or
    * what `content` builds. Throw a `ToolError` to tell the caller what went wrong; anything else thrown reads as an internal error.

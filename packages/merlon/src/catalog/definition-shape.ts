@@ -66,6 +66,8 @@ export const definitionShapes = {
       })
       .optional(),
     timeoutMs: ms.min(1).optional(),
+    cost: z.int().min(1).max(1_000_000).optional(),
+    concurrency: z.int().min(1).optional(),
     run: handler,
   }),
   resource: z.strictObject({

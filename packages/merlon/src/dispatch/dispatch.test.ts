@@ -42,7 +42,7 @@ describe('a call', () => {
 
   test('RL-06: is not begun while its principal has as many under way as it may', async () => {
     const { tool, held } = waiting()
-    const server = serverWith([tool], { callsPerPrincipalMax: 2 })
+    const server = serverWith([tool], { callCaps: { perPrincipal: 2, perTenant: 16, perTool: 16 } })
     const sent = [server.send('tools/call', call), server.send('tools/call', call)]
     await turn()
     await expect(server.send('tools/call', call)).rejects.toMatchObject({ code: 'capacity.exceeded' })

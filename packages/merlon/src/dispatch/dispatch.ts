@@ -47,8 +47,8 @@ export function createDispatch(services: Services, handlers: Handlers, record: R
     if (handler === undefined) throw new Fault('method.unknown')
     if (session !== undefined && services.live.find(session.id)?.isAnswering(message.id))
       throw new Fault('id.in-flight')
-    services.running.checkRoom(principal.binding, services.callsPerPrincipalMax)
     const turn = new Turn(services, call, lineFor(call, reply), over)
+    services.running.checkRoom(turn, services.callCaps)
     let result: Awaitable<string | undefined>
     try {
       result = handler.run(turn)

@@ -11,6 +11,8 @@ function begin(all: AllRunning, change: Partial<Running> = {}) {
   const running: Running = {
     credential: 'key_1',
     binding: 't1 key_1',
+    tenant: 't1',
+    tool: undefined,
     deadline: now + 30_000,
     credentialEndsAt: now + 1_000_000,
     startedAt: now,
@@ -121,22 +123,28 @@ describe('draining', () => {
   })
 })
 
+const room = (all: AllRunning, binding: string, perPrincipal: number) => () =>
+  all.checkRoom(
+    { binding, tenant: binding.slice(0, 2), tool: undefined },
+    { perPrincipal, perTenant: 100, perTool: 100 },
+  )
+
 test('RL-06: a principal has so many calls under way and no more, and another principal its own', () => {
   const all = new AllRunning()
-  const calls = [begin(all), begin(all), begin(all, { binding: 't2 key_2' })]
-  expect(() => all.checkRoom('t1 key_1', 3)).not.toThrow()
-  expect(() => all.checkRoom('t1 key_1', 2)).toThrow(expect.objectContaining({ code: 'capacity.exceeded' }))
-  expect(() => all.checkRoom('t2 key_2', 2)).not.toThrow()
+  const calls = [begin(all), begin(all), begin(all, { binding: 't2 key_2', tenant: 't2' })]
+  expect(room(all, 't1 key_1', 3)).not.toThrow()
+  expect(room(all, 't1 key_1', 2)).toThrow(expect.objectContaining({ code: 'capacity.exceeded' }))
+  expect(room(all, 't2 key_2', 2)).not.toThrow()
   all.remove(calls[0]!.running)
   all.remove(calls[0]!.running)
-  expect(() => all.checkRoom('t1 key_1', 2)).not.toThrow()
+  expect(room(all, 't1 key_1', 2)).not.toThrow()
 })
 
 test('a stream takes no place among the calls, however often it is told of', () => {
   const all = new AllRunning()
   const { running } = begin(all, stream)
   all.add(running)
-  expect(() => all.checkRoom('t1 key_1', 1)).not.toThrow()
+  expect(room(all, 't1 key_1', 1)).not.toThrow()
 })
 
 test('AU-09: what a credential may do has changed: its streams end and are opened anew, its calls go on', () => {

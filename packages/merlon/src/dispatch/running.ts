@@ -1,11 +1,10 @@
 import type { Instant } from '../call.ts'
 import { Fault } from '../errors.ts'
+import { type CallCaps, type Caller, Underway } from './underway.ts'
 
 /** Something that goes on on behalf of a credential: a call being answered, or a stream held open. */
-export interface Running {
+export interface Running extends Caller {
   readonly credential: string
-  /** What else sets its principal apart: an external subject may have a namesake in another tenant. */
-  readonly binding: string
   /** When it must have ended; `Infinity` for a stream. */
   readonly deadline: Instant
   /** When the credential ends, and this with it. */
@@ -29,8 +28,7 @@ export class AllRunning {
   private readonly all = new Set<Running>()
   /** When credentials were withdrawn, for what was admitted before and comes here after. */
   private readonly withdrawn = new Map<string, Instant>()
-  /** How many calls each principal has under way. */
-  private readonly underway = new Map<string, number>()
+  private readonly underway = new Underway()
   private idle: (() => void) | undefined
 
   get size(): number {
@@ -41,14 +39,13 @@ export class AllRunning {
   add(running: Running): void {
     if (this.all.has(running)) return
     this.all.add(running)
-    if (isCall(running)) this.count(running.binding, 1)
+    if (isCall(running)) this.underway.add(running)
     if (this.isWithdrawn(running)) running.withdraw(withdrawnFault())
   }
 
-  /** Refuses one more call of a principal that has `callsMax` under way: each holds memory for as long as it takes. */
-  checkRoom(binding: string, callsMax: number): void {
-    if ((this.underway.get(binding) ?? 0) < callsMax) return
-    throw new Fault('capacity.exceeded', { reason: 'calls', retryAfterMs: 1_000 })
+  /** Refuses one more call where there is no room for it. */
+  checkRoom(caller: Caller, caps: CallCaps): void {
+    this.underway.checkRoom(caller, caps)
   }
 
   /** Takes a stream on, unless its principal holds `streamsMax` already or its credential was withdrawn since it began. */
@@ -63,7 +60,7 @@ export class AllRunning {
   }
 
   remove(running: Running): void {
-    if (this.all.delete(running) && isCall(running)) this.count(running.binding, -1)
+    if (this.all.delete(running) && isCall(running)) this.underway.remove(running)
     if (this.idle !== undefined && this.calls() === 0) this.idle()
   }
 
@@ -112,12 +109,6 @@ export class AllRunning {
       this.idle = undefined
     }
     for (const running of [...this.all]) running.withdraw(new Fault('server.draining'))
-  }
-
-  private count(binding: string, change: number): void {
-    const calls = (this.underway.get(binding) ?? 0) + change
-    if (calls <= 0) this.underway.delete(binding)
-    else this.underway.set(binding, calls)
   }
 
   private isWithdrawn({ credential, startedAt }: Running): boolean {

@@ -71,7 +71,7 @@ export function serverWith(
     callTimeoutMs: 30_000,
     listTtlMs: 0,
     pageSize: 10,
-    callsPerPrincipalMax: 8,
+    callCaps: { perPrincipal: 8, perTenant: 16, perTool: 16 },
     streamsPerPrincipalMax: 4,
     sealer: { requestState: seal(1), cursor: seal(2) },
     sessions: new MemorySessionStore(1_000_000),

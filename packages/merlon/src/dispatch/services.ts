@@ -7,6 +7,7 @@ import type { Changes } from './changes.ts'
 import type { ResponseMode } from './line.ts'
 import type { LiveSessions } from './live-sessions.ts'
 import type { AllRunning } from './running.ts'
+import type { CallCaps } from './underway.ts'
 
 /** Where failures are told that a caller must not see. */
 export interface Log {
@@ -26,7 +27,7 @@ export interface Services {
   readonly callTimeoutMs: number
   readonly listTtlMs: number
   readonly pageSize: number
-  readonly callsPerPrincipalMax: number
+  readonly callCaps: CallCaps
   readonly streamsPerPrincipalMax: number
   readonly sealer: { readonly requestState: Sealer; readonly cursor: Sealer }
   readonly sessions: SessionStore | undefined

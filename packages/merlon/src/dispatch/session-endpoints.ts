@@ -58,6 +58,8 @@ function historyLost(): Fault {
 
 function keepOpen(services: Services, principal: Principal, reply: Reply): void {
   const open: Running = {
+    tenant: principal.tenant,
+    tool: undefined,
     credential: principal.credential,
     binding: principal.binding,
     credentialEndsAt: principal.expiresAt,

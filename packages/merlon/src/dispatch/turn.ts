@@ -1,4 +1,5 @@
 import type { Fault } from '../errors.ts'
+import type { Target } from '../method.ts'
 import type { Line } from './line.ts'
 import type { Ready } from './ready.ts'
 import type { Running } from './running.ts'
@@ -42,6 +43,14 @@ export class Turn implements Running {
 
   get binding(): string {
     return this.call.principal.binding
+  }
+
+  get tenant(): string {
+    return this.call.principal.tenant
+  }
+
+  get tool(): Target | undefined {
+    return this.call.message.method === 'tools/call' ? this.call.target : undefined
   }
 
   get credentialEndsAt(): number {

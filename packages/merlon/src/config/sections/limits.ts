@@ -14,6 +14,12 @@ export const limits = z
       .default(1_000)
       .describe('Open connections from one address (IPv6: one /64).'),
     callsPerPrincipalMax: z.int().min(1).default(100).describe('Calls of one principal that may be under way at once.'),
+    callsPerTenantMax: z.int().min(1).default(1_000).describe('Calls of one tenant that may be under way at once.'),
+    callsPerToolMax: z
+      .int()
+      .min(1)
+      .default(1_000)
+      .describe('Calls of one tool that may be under way at once, where the tool names no number of its own.'),
     callsPerConnectionMax: z.int().min(1).default(16).describe('Requests of one connection answered at once.'),
     streamsPerPrincipalMax: z
       .int()

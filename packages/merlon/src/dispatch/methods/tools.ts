@@ -27,6 +27,8 @@ function targetOf(tool: CompiledTool): ToolTarget {
       requirement: tool.requirement,
       name: tool.name,
       headerParams: tool.headerParams,
+      cost: tool.cost,
+      ...(tool.concurrency === undefined ? {} : { concurrency: tool.concurrency }),
       check(params) {
         const args = params['arguments']
         if (args !== undefined && !isObject(args))
