@@ -1,6 +1,5 @@
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
-import type { AuditLog } from './audit/audit-log.ts'
 import { StrangerLog } from './audit/stranger-log.ts'
 import type { Clock, RandomBytes, ScopeSet } from './call.ts'
 import type { Catalog } from './catalog/catalog.ts'
@@ -12,10 +11,9 @@ import { Changes } from './dispatch/changes.ts'
 import { createDispatch } from './dispatch/dispatch.ts'
 import { handlersFor } from './dispatch/handlers.ts'
 import { LiveSessions } from './dispatch/live-sessions.ts'
-import { recorder, refusalEntry } from './dispatch/record.ts'
+import { recorder } from './dispatch/record.ts'
 import { AllRunning } from './dispatch/running.ts'
 import type { Log, Services } from './dispatch/services.ts'
-import type { Fault } from './errors.ts'
 import { every } from './every.ts'
 import type { Gate } from './guard/gate.ts'
 import { ownHosts, publicHosts } from './guard/own-hosts.ts'
@@ -26,15 +24,17 @@ import type { Installation } from './installation.ts'
 import type { LimitStore } from './limit/limit-store.ts'
 import { Limiter } from './limit/limiter.ts'
 import { rulesOf } from './limit/rules.ts'
+import { observeRefusal, requestLog } from './observe.ts'
 import { holds, scopeSet } from './policy/scopes.ts'
 import { routesFor } from './routes.ts'
 import { openSealer } from './sealing/seal.ts'
 import type { SessionStore } from './session/session-store.ts'
 import { answerHeaders } from './transport/answer-headers.ts'
-import type { HttpCall } from './transport/http-call.ts'
 import { createHttpServer } from './transport/http-server.ts'
 import { OpenStreams } from './transport/open-streams.ts'
 import { readTls, type TlsFiles, tlsOptions, tlsWatch } from './transport/tls.ts'
+import { describeFailure } from './watch/failure.ts'
+import type { Watch } from './watch/watch.ts'
 import { statefulRevision, statefulVersions } from './wire/revision-2025-11-25.ts'
 import { statelessRevision } from './wire/revision-2026-07-28.ts'
 
@@ -48,6 +48,7 @@ export interface ServeOptions {
   readonly history: HistoryStore | undefined
   /** Where calls are counted. */
   readonly limits: LimitStore
+  readonly watch: Watch
   readonly mode: 'start' | 'dev'
   readonly log: Log
   readonly clock: Clock
@@ -68,7 +69,7 @@ const drainGraceMs = 10_000
 
 /** Puts the parts together and listens. It knows ports, not adapters. */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const { config, installation, sessions, history, log, clock, steadyClock, random } = options
+  const { config, installation, sessions, history, watch, log, clock, steadyClock, random } = options
   const { limits } = config
   const roles = new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)]))
   const folder = resolve(options.project, config.catalog.folder)
@@ -113,15 +114,21 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     running: new AllRunning(),
     changes: new Changes(),
     log,
+    describeFailure: (thrown) => describeFailure(thrown, options.mode === 'dev'),
   }
 
   const rules = rulesOf(config.rateLimit)
   const limiter = new Limiter({ store: options.limits, rules, failuresMax: config.rateLimit.failuresMax })
 
-  const auditKinds = new Map(
-    [...handlers.stateless, ...handlers.stateful].map(([name, handler]) => [name, handler.audit as string]),
+  const kinds = new Map(
+    [...handlers.stateless, ...handlers.stateful].map(([name, { audit }]) => [
+      name,
+      { audit, series: watch.method(name) },
+    ]),
   )
-  const dispatch = createDispatch(services, handlers, recorder(installation.audit, clock, auditKinds))
+  const others = { audit: 'access', series: watch.method('other') }
+  const dispatch = createDispatch(services, handlers, recorder(installation.audit, clock, kinds, others, watch))
+  watch.followLimiter(() => limiter.store.state === 'local')
 
   const load = { draining: false, behind: false }
   const hosts = config.server.dangerouslySkipHostCheck ? undefined : new Set<string>(config.server.allowedHosts)
@@ -169,16 +176,21 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     bufferBytesMax: limits.streamBufferBytesMax,
     stallMs: limits.streamStallMs,
   })
+  watch.followServing({ streams: () => streams.size, calls: () => services.running.size })
+  const countSessions = async () => {
+    if (sessions !== undefined) watch.sawSessions(await sessions.count(clock()))
+  }
   const strangers = new StrangerLog(installation.audit, clock)
+  const routes = routesFor({
+    config,
+    services,
+    dispatch,
+    resource: () => `${base}${config.server.endpoint}`,
+    ready: () => !load.draining && !load.behind,
+  })
   const server = createHttpServer({
     gate,
-    routes: routesFor({
-      config,
-      services,
-      dispatch,
-      resource: () => `${base}${config.server.endpoint}`,
-      ready: () => !load.draining && !load.behind,
-    }),
+    routes,
     headers,
     streams,
     tls,
@@ -186,7 +198,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     challenge: () => `Bearer resource_metadata="${metadataUrl()}"`,
     edge: (call) => edge.run(call),
     onRefused: (call, fault) =>
-      recordRefusal(call, fault, call.principal === undefined ? strangers : installation.audit, log),
+      observeRefusal(call, fault, { audit: installation.audit, strangers, watch, log, clock }),
+    onAnswered: requestLog(config.log.requests, log, clock, {
+      route: (path) => routes.has(path),
+      method: (name) => kinds.has(name),
+    }),
   })
 
   installation.onWithdrawn((credential) => services.running.withdraw(credential, clock()))
@@ -195,6 +211,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const sweep = (late: number) => {
     load.behind = late > limits.eventLoopDelayMsMax
     services.running.sweep(clock())
+    watch.tick(late)
   }
   const sweepSessions = () => sessions?.sweep(clock())
   const sweepCounts = () => {
@@ -206,6 +223,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     every(tickMs, sweep, swept),
     every(config.session.sweepMs, sweepSessions, swept),
     every(30_000, sweepCounts, swept),
+    every(10_000, countSessions, swept),
     ...(tlsFiles === undefined ? [] : [every(1_000, renewTls(server, tlsFiles, log), swept)]),
   ]
 
@@ -220,7 +238,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     for (const host of [...own, ...publicHosts(base)]) hosts.add(host)
   }
 
-  const watch =
+  const watching =
     options.mode === 'dev'
       ? watchCatalog(folder, async () => {
           try {
@@ -244,7 +262,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     url: `${scheme}://${own[0]}${config.server.endpoint}`,
     async close() {
       load.draining = true
-      await watch?.close()
+      await watching?.close()
       const closed = new Promise<void>((done) => server.close(() => done()))
       await services.running.drain(drainGraceMs)
       server.closeIdleConnections()
@@ -290,26 +308,4 @@ function listenFailure(cause: NodeJS.ErrnoException, config: Config): Error {
   if (cause.code === 'EADDRINUSE')
     return new Error(`${host}:${port} is in use; choose another with PORT or server.port`, { cause })
   return new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })
-}
-
-function recordRefusal(call: HttpCall, fault: Fault, audit: Pick<AuditLog, 'append'>, log: Log): void {
-  const message = call.message as { method?: string; params?: { name?: unknown } } | undefined
-  const target = call.target as { name?: string } | undefined
-  audit.append(
-    refusalEntry(
-      {
-        requestId: call.requestId,
-        address: call.address,
-        principal: call.principal as never,
-        method: message?.method,
-        target: fault.detail.target ?? target?.name,
-        credential: fault.detail.credential,
-      },
-      fault,
-    ),
-  )
-  // An outage is told once by who found it, not by every call that it turns away.
-  if (fault.code === 'internal' || (fault.spec.blame === 'server' && fault.cause !== undefined)) {
-    log.error({ requestId: call.requestId, code: fault.code, err: fault.cause }, fault.spec.says)
-  }
 }

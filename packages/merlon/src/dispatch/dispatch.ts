@@ -1,5 +1,6 @@
 import type { Awaitable, Reply } from '../call.ts'
 import { Fault, faultOf } from '../errors.ts'
+import type { Outcome } from '../watch/metrics.ts'
 import type { Handlers } from './handlers.ts'
 import { DirectLine, type Line } from './line.ts'
 import { announcement, mayRead } from './methods/subscriptions.ts'
@@ -9,7 +10,7 @@ import { SessionLine } from './session-line.ts'
 import { Turn } from './turn.ts'
 
 /** Told once for each message that was answered or taken: with the fault it ended with, if any. */
-export type Recorder = (call: Admitted, fault: Fault | undefined, outcome: string) => void
+export type Recorder = (call: Admitted, fault: Fault | undefined, outcome: Outcome) => void
 
 /** Answers a message that passed every guard. */
 export type Dispatch = (call: Admitted, reply: Reply) => Awaitable<void>
@@ -27,7 +28,7 @@ export function createDispatch(services: Services, handlers: Handlers, record: R
     }
   })
 
-  const over = (turn: Turn, fault: Fault | undefined, outcome: string) => {
+  const over = (turn: Turn, fault: Fault | undefined, outcome: Outcome) => {
     services.running.remove(turn)
     const { session, message } = turn.call
     if (session !== undefined) {
@@ -36,8 +37,14 @@ export function createDispatch(services: Services, handlers: Handlers, record: R
       if (live !== undefined) services.live.release(live)
     }
     if (fault?.code === 'internal') {
-      services.log.error({ requestId: turn.call.requestId, method: message.method, err: fault.cause }, 'a call failed')
+      const { requestId, envelope } = turn.call
+      const failure = services.describeFailure(fault.cause)
+      services.log.error(
+        { requestId, traceId: envelope.trace?.traceId, method: message.method, failure },
+        'a call failed',
+      )
     }
+    if (fault !== undefined) turn.call.fault = fault
     record(turn.call, fault, outcome)
   }
 

@@ -16,6 +16,8 @@ export interface Admitted {
   readonly session: Session | undefined
   readonly target: Target | undefined
   readonly input: unknown
+  /** What it ended with, where that was no result: for whoever logs the answer. */
+  fault?: unknown
 }
 
 /** A request that passed every guard. */

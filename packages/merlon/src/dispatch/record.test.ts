@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { type AuditEntry, type AuditLog, encodeEntry, encodeMembers } from '../audit/audit-log.ts'
 import { type ErrorCode, errors, Fault } from '../errors.ts'
 import { anyText } from '../text.fixture.ts'
+import type { MethodSeries } from '../watch/metrics.ts'
 import type { Admitted } from './ready.ts'
-import { recorder, refusalEntry } from './record.ts'
+import { type CallCounts, recorder, refusalEntry } from './record.ts'
 import { alice, serverWith } from './server.fixture.ts'
 
 function auditOf() {
@@ -43,15 +44,26 @@ const admitted = (change: Partial<Admitted> = {}): Admitted => ({
   input: { password: 'canary' },
   ...change,
 })
+const series = (method: string): MethodSeries => ({
+  method,
+  calls: { completed: 0, input_required: 0, accepted: 0, failed: 0, cancelled: 0 },
+  refused: 0,
+  allowed: 0,
+  denied: 0,
+})
 const kinds = new Map([
-  ['tools/call', 'tool_access'],
-  ['initialize', 'session'],
+  ['tools/call', { audit: 'tool_access', series: series('tools/call') }],
+  ['initialize', { audit: 'session', series: series('initialize') }],
 ])
+const others = { audit: 'access', series: series('other') }
+const counted: unknown[] = []
+const counts: CallCounts = { called: ({ method }, ...rest) => void counted.push([method, ...rest]) }
+const recorderOf = (log: AuditLog, clock: () => number) => recorder(log, clock, kinds, others, counts)
 
 describe('the record of an admitted call', () => {
   test('says who did what, and nothing of the payload', () => {
     const { log, records } = auditOf()
-    recorder(log, () => 107, kinds)(admitted(), undefined, 'completed')
+    recorderOf(log, () => 107)(admitted(), undefined, 'completed')
     expect(records).toEqual([
       {
         timestamp: '1970-01-01T00:00:00.000Z',
@@ -82,9 +94,31 @@ describe('the record of an admitted call', () => {
     ['call.cancelled', true, 'info'],
   ])('is of a success only where nothing but the caller ended it: %s', (code, success, level) => {
     const { log, records } = auditOf()
-    recorder(log, () => 100, kinds)(admitted(), new Fault(code, { reason: 'why', says: 'canary' }), 'failed')
+    recorderOf(log, () => 100)(admitted(), new Fault(code, { reason: 'why', says: 'canary' }), 'failed')
     expect(records).toEqual([expect.objectContaining({ success, level, code: errors[code].code, reason: 'why' })])
     expect(JSON.stringify(records)).not.toContain('canary')
+  })
+
+  test('AL-09: names the trace that the caller says it belongs to', () => {
+    const { log, records } = auditOf()
+    const trace = { traceId: 'a'.repeat(32), traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` }
+    const { envelope } = admitted()
+    recorderOf(log, () => 100)(admitted({ envelope: { ...envelope, trace } }), undefined, 'completed')
+    expect(records).toEqual([expect.objectContaining({ traceId: 'a'.repeat(32), outcome: 'completed' })])
+  })
+
+  test('is counted once, under its method, and under its tool where it is a call of one', () => {
+    counted.length = 0
+    const fault = new Fault('tool.timeout')
+    const run = recorderOf(auditOf().log, () => 107)
+    run(admitted(), fault, 'failed')
+    run(admitted({ message: { kind: 'request', id: 1, method: 'initialize', params: {} } }), undefined, 'completed')
+    run(admitted({ message: { kind: 'notification', method: 'made/up', params: {} } }), undefined, 'accepted')
+    expect(counted).toEqual([
+      ['tools/call', 'failed', 7, 'save', 't1', fault],
+      ['initialize', 'completed', 7, undefined, 't1', undefined],
+      ['other', 'accepted', 7, undefined, 't1', undefined],
+    ])
   })
 
   test('is one well-formed line, whatever the names in it', () => {
@@ -96,7 +130,7 @@ describe('the record of an admitted call', () => {
           message: { kind: 'notification', method, params: {} },
           target: { requirement: 'authenticated', name },
         })
-        recorder(log, () => 100, kinds)(call, new Fault('internal', { cause: 'canary' }), 'failed')
+        recorderOf(log, () => 100)(call, new Fault('internal', { cause: 'canary' }), 'failed')
         expect(records).toHaveLength(1)
         expect(JSON.stringify(records)).not.toContain('canary')
         expect(records[0]).toMatchObject({ code: 'INTERNAL_ERROR', outcome: 'failed', durationMs: 0 })
@@ -115,6 +149,7 @@ describe('the record of a refusal', () => {
         method: undefined,
         target: undefined,
         credential: undefined,
+        traceId: undefined,
         ...change,
       },
       new Fault(code, { reason: 'why', says: 'canary', cause: 'canary', data: { canary: 1 } }),

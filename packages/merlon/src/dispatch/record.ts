@@ -1,6 +1,7 @@
 import { type AuditEntry, type AuditLog, auditText } from '../audit/audit-log.ts'
 import type { Clock, Principal } from '../call.ts'
 import type { Fault } from '../errors.ts'
+import type { MethodSeries, Outcome } from '../watch/metrics.ts'
 import type { Recorder } from './dispatch.ts'
 
 const whoOf = new WeakMap<Principal, string>()
@@ -28,20 +29,48 @@ function faultMembers({ spec, detail }: Fault): string {
   return detail.reason === undefined ? code : `${code},"reason":${auditText(detail.reason)}`
 }
 
+/** How the calls of one method are recorded, and where they are counted. */
+export interface CallKind {
+  readonly audit: string
+  readonly series: MethodSeries
+}
+
+/** Where calls are counted. */
+export interface CallCounts {
+  called(
+    series: MethodSeries,
+    outcome: Outcome,
+    durationMs: number,
+    tool: string | undefined,
+    tenant: string,
+    fault: Fault | undefined,
+  ): void
+}
+
 /**
- * Writes the record of an admitted call. A client that cancels or leaves is no failure. The path of a call ends here, so
+ * Writes the record of an admitted call, and counts it. A client that cancels or leaves is no failure. The path of a call ends here, so
  * the line is put together by hand.
  */
-export function recorder(audit: AuditLog, clock: Clock, auditKinds: ReadonlyMap<string, string>): Recorder {
-  return ({ message, principal, target, requestId, address, startedAt }, fault, outcome) => {
+export function recorder(
+  audit: AuditLog,
+  clock: Clock,
+  kinds: ReadonlyMap<string, CallKind>,
+  others: CallKind,
+  counts: CallCounts,
+): Recorder {
+  return ({ message, principal, target, envelope, requestId, address, startedAt }, fault, outcome) => {
     const method = message.kind === 'response' ? 'response' : message.method
-    const type = auditKinds.get(method) ?? 'access'
+    const { audit: type, series } = kinds.get(method) ?? others
     const { level, success } = fault === undefined || fault.code === 'call.cancelled' ? done : endedBy(fault)
+    const durationMs = clock() - startedAt
+    const tool = type === 'tool_access' ? target?.name : undefined
     let line = `"level":"${level}","type":"${type}","success":${success},${who(principal)},"ip":${auditText(address)},"requestId":"${requestId}","method":${auditText(method)}`
     if (target?.name !== undefined) line += `,"${type === 'tool_access' ? 'tool' : 'target'}":${auditText(target.name)}`
     if (target !== undefined && target.requirement !== 'authenticated') line += `,"scope":"${target.requirement.scope}"`
     if (fault !== undefined) line += faultMembers(fault)
-    audit.appendLine(`${line},"outcome":"${outcome}","durationMs":${clock() - startedAt}`)
+    if (envelope.trace !== undefined) line += `,"traceId":"${envelope.trace.traceId}"`
+    audit.appendLine(`${line},"outcome":"${outcome}","durationMs":${durationMs}`)
+    counts.called(series, outcome, durationMs, tool, principal.tenant, fault)
   }
 }
 
@@ -54,6 +83,8 @@ export interface RefusedCall {
   readonly target: string | undefined
   /** The public id that a refused credential named. It proves nothing. */
   readonly credential: string | undefined
+  /** As the caller names it. */
+  readonly traceId: string | undefined
 }
 
 /** The record of a refusal. Its type says which kind of guard it was. */
@@ -73,6 +104,7 @@ export function refusalEntry(call: RefusedCall, fault: Fault): AuditEntry {
     scope: fault.detail.scope,
     code: fault.spec.code,
     reason: fault.detail.reason,
+    traceId: call.traceId,
   }
 }
 

@@ -82,6 +82,7 @@ export function serverWith(
     running: new AllRunning(),
     changes: new Changes(),
     log: { info: log, warn: log, error: log },
+    describeFailure: () => ({}),
     ...change,
   }
   const handlers = handlersFor(services.catalog)

@@ -38,4 +38,6 @@ export interface Services {
   readonly running: AllRunning
   readonly changes: Changes
   readonly log: Log
+  /** What may be logged of something that a tool, a resource or a prompt threw. */
+  readonly describeFailure: (thrown: unknown) => object
 }

@@ -1,5 +1,6 @@
 import type { Fault } from '../errors.ts'
 import type { Target } from '../method.ts'
+import type { Outcome } from '../watch/metrics.ts'
 import type { Line } from './line.ts'
 import type { Ready } from './ready.ts'
 import type { Running } from './running.ts'
@@ -18,13 +19,13 @@ export class Turn implements Running {
   private lastResult: (() => string) | undefined = undefined
   private overListener: (() => void) | undefined = undefined
   private controller: AbortController | undefined = undefined
-  private readonly onOver: (turn: Turn, fault: Fault | undefined, outcome: string) => void
+  private readonly onOver: (turn: Turn, fault: Fault | undefined, outcome: Outcome) => void
 
   constructor(
     services: Services,
     call: Ready,
     line: Line,
-    onOver: (turn: Turn, fault: Fault | undefined, outcome: string) => void,
+    onOver: (turn: Turn, fault: Fault | undefined, outcome: Outcome) => void,
   ) {
     this.services = services
     this.call = call
@@ -75,7 +76,7 @@ export class Turn implements Running {
   }
 
   /** Ends with a result: the JSON text of it. */
-  complete(result: string, outcome = 'completed'): void {
+  complete(result: string, outcome: Outcome = 'completed'): void {
     if (this.over) return
     this.end(undefined, outcome)
     this.line.result(this.call.message.id, result)
@@ -128,7 +129,7 @@ export class Turn implements Running {
     else this.fail(fault)
   }
 
-  private end(fault: Fault | undefined, outcome: string): void {
+  private end(fault: Fault | undefined, outcome: Outcome): void {
     this.over = true
     this.onOver(this, fault, outcome)
     this.overListener?.()

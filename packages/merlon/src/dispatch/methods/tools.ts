@@ -97,6 +97,8 @@ function failed(turn: Turn, tool: CompiledTool, thrown: unknown): string {
   const { revision } = turn.call.envelope
   if (isToolError(thrown)) return revision.result(encodeToolFailure(thrown.message))
   const { requestId } = turn.call
-  turn.services.log.error({ requestId, tool: tool.name, err: thrown }, 'a tool failed')
+  const { log, describeFailure } = turn.services
+  const traceId = turn.call.envelope.trace?.traceId
+  log.error({ requestId, traceId, tool: tool.name, failure: describeFailure(thrown) }, 'a tool failed')
   return revision.result(encodeToolFailure(`The tool failed. Request id: ${requestId}`))
 }
