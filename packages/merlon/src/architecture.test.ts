@@ -75,8 +75,10 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'open-audit.ts': ['config:types', 'audit', 'sealing'],
   // Who may call, put together of its stores and the log; how attempts to sign in are counted comes from the limits.
   'open-identity.ts': ['config:types', 'audit:types', 'identity'],
+  // What issues our tokens, on the store of identity and a key of its own.
+  'open-tokens.ts': ['config:types', 'open-identity.ts:types', 'identity', 'sealing/seal.ts', 'every.ts'],
   'login-limits.ts': ['identity:types', 'limit/limit-store.ts'],
-  'installation.ts': ['open-audit.ts', 'open-identity.ts', 'config:types', ...slices],
+  'installation.ts': ['open-audit.ts', 'open-identity.ts', 'open-tokens.ts', 'config:types', ...slices],
   'serve.ts': [
     'config:types',
     'installation.ts:types',
@@ -106,7 +108,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ],
   'credentials.ts': ['guard:types', 'identity', 'wire/json.ts'],
   'every.ts': [],
-  'routes.ts': ['config:types', 'transport', 'guard', 'dispatch'],
+  'routes.ts': ['config:types', 'transport', 'guard', 'dispatch', 'identity/dpop.ts', 'identity/signing-keys.ts'],
 
   transport: ['guard', 'wire'],
   guard: ['method.ts', 'catalog:types', 'wire', ...slices],
@@ -125,7 +127,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
     .map((slice) => `${slice}/${slice}-store.ts`)
     .concat(identityPorts, 'sealing/data-key-store.ts'),
   'store/redis': ['limit/limit-store.ts'],
-  'store/sql': slices.map((slice) => `${slice}/${slice}-store.ts`).concat(identityPorts, 'sealing/data-key-store.ts'),
+  // What is kept sealed is sealed where it is written.
+  'store/sql': slices.map((slice) => `${slice}/${slice}-store.ts`).concat(identityPorts, 'sealing'),
   ...Object.fromEntries(ground.map((file) => [file, []])),
 }
 

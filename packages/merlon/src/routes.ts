@@ -5,6 +5,8 @@ import type { Services } from './dispatch/services.ts'
 import { endSession, openSessionStream } from './dispatch/session-endpoints.ts'
 import { sessionEntry } from './dispatch/session-record.ts'
 import { known, mcp, mcpEnd, mcpStream, open } from './guard/pipeline.ts'
+import { proofAlgorithms } from './identity/dpop.ts'
+import { keySetSeconds } from './identity/signing-keys.ts'
 import { type Routes, type Verb, verb } from './transport/routes.ts'
 
 export interface RouteOptions {
@@ -15,10 +17,13 @@ export interface RouteOptions {
   readonly resource: () => string
   /** Whether calls are taken now. */
   readonly ready: () => boolean
+  /** The keys that our tokens are signed with, as a JWK set in JSON; absent where none are issued. */
+  readonly keySet?: () => string
 }
 
 const preflightHeaders = [
   'Authorization',
+  'DPoP',
   'Content-Type',
   'X-API-Key',
   'MCP-Protocol-Version',
@@ -72,17 +77,34 @@ export function routesFor(options: RouteOptions): Routes {
     )
   }
   // RFC 9728 §3.1: the metadata of the resource, at the root and with the resource's path appended.
-  const metadata = readable(config, 'open', () => [
-    200,
-    {
-      resource: options.resource(),
-      bearer_methods_supported: ['header'],
-      scopes_supported: ['read', 'write', 'admin'],
-    },
-  ])
+  const metadata = readable(config, 'open', () => [200, { resource: options.resource(), ...resourceFacts(config) }])
   for (const suffix of new Set(['', endpoint === '/' ? '' : endpoint]))
     routes.set(`/.well-known/oauth-protected-resource${suffix}`, metadata)
+  const { keySet } = options
+  if (keySet !== undefined) {
+    const read = verb('open', open, (_call: unknown, reply: Reply) => {
+      reply.header('Cache-Control', `public, max-age=${keySetSeconds}`)
+      reply.document(keySet(), 'application/jwk-set+json', 200)
+    })
+    const verbs = new Map([
+      ['GET', read],
+      ['HEAD', read],
+    ])
+    routes.set('/.well-known/jwks.json', withPreflight(verbs, config))
+  }
   return routes
+}
+
+/** What is said of the MCP endpoint as a protected resource (RFC 9728 §2), beside its address. */
+function resourceFacts({ identity: { issuers } }: Config) {
+  const bound = issuers.length > 0 && issuers.every(({ dpop }) => dpop === 'required')
+  return {
+    ...(issuers.length === 0 ? {} : { authorization_servers: issuers.map(({ issuer }) => issuer) }),
+    bearer_methods_supported: ['header'],
+    scopes_supported: ['read', 'write', 'admin'],
+    dpop_signing_alg_values_supported: proofAlgorithms,
+    ...(bound ? { dpop_bound_access_tokens_required: true } : {}),
+  }
 }
 
 /** A small JSON document, to be read with GET or HEAD. */

@@ -182,7 +182,7 @@ export const originCases: readonly AttackCase[] = [
       headers: {
         'Access-Control-Allow-Origin': 'https://app.example',
         'Access-Control-Allow-Headers':
-          'Authorization, Content-Type, X-API-Key, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID',
+          'Authorization, DPoP, Content-Type, X-API-Key, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID',
         'Access-Control-Allow-Credentials': null,
         'Access-Control-Max-Age': '7200',
         Vary: 'Origin',

@@ -151,6 +151,8 @@ export class HttpReply implements Reply {
 
   private head(base: readonly string[]): string[] {
     const head = base.slice()
+    // What may be kept says so before anything else, and that takes the place of the usual.
+    if (this.extra?.[0] === 'Cache-Control') head[head.indexOf('no-store')] = this.extra.splice(0, 2)[1]!
     if (this.call.origin !== undefined) head.push(...corsHeaders(this.call.origin, this.headers))
     addRate(head, this.call, this.headers)
     if (this.extra !== undefined) head.push(...this.extra)
