@@ -18,7 +18,7 @@ export interface SqlDatabase {
    * Makes a query that only reads ready to be run often with other parameters. It reaches every tenant. On SQLite it reads
    * past the writer's queue; on PostgreSQL it has connections of its own, so that it is one round trip.
    */
-  ready<Row>(query: CompiledQuery<Row>): (...parameters: string[]) => Row[] | Promise<Row[]>
+  ready<Row>(query: CompiledQuery<Row>): (...parameters: (string | Uint8Array)[]) => Row[] | Promise<Row[]>
   close(): Promise<void>
 }
 
