@@ -37,8 +37,9 @@ export interface MetricsSnapshot {
 
 /** From one millisecond, below which the clock of calls tells nothing apart, to the longest call. */
 const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
-const toolsMax = 1_000
-const tenantsMax = 1_000
+/** Series, five for each name. */
+const toolsMax = 5_000
+const tenantsMax = 5_000
 const refusalsMax = 512
 
 /** What the four counters are called in Prometheus. */
@@ -63,9 +64,8 @@ export class Metrics {
   private readonly durations: Histogram
   private readonly faults: Counter
   private readonly refusals: Counter
-  private readonly toolCalls: Counter | undefined
-  private readonly toolSeconds: Counter | undefined
-  private readonly tenantCalls: Counter | undefined
+  private readonly tools: { readonly calls: Counter; readonly seconds: Counter; readonly at: Places } | undefined
+  private readonly tenants: { readonly calls: Counter; readonly at: Places } | undefined
   private readonly signalCounts: ReadonlyMap<Signal, Counter>
   private readonly methods = new Map<string, MethodSeries>()
   private readonly unknown: MethodSeries
@@ -92,14 +92,16 @@ export class Metrics {
     const outcome = ['outcome']
     if (options.tools) {
       const tool = { labels: ['tool', ...outcome], seriesMax: toolsMax }
-      this.toolCalls = registry.counter('merlon_tool_calls_total', 'Calls of each tool, and how they ended.', tool)
-      this.toolSeconds = registry.counter('merlon_tool_seconds_total', 'Time spent in calls of each tool.', tool)
+      const calls = registry.counter('merlon_tool_calls_total', 'Calls of each tool, and how they ended.', tool)
+      const seconds = registry.counter('merlon_tool_seconds_total', 'Time spent in calls of each tool.', tool)
+      this.tools = { calls, seconds, at: places(calls, seconds, toolsMax) }
     }
     if (options.tenants) {
-      this.tenantCalls = registry.counter('merlon_tenant_calls_total', 'Calls of each tenant.', {
+      const calls = registry.counter('merlon_tenant_calls_total', 'Calls of each tenant.', {
         labels: ['tenant', ...outcome],
         seriesMax: tenantsMax,
       })
+      this.tenants = { calls, at: places(calls, undefined, tenantsMax) }
     }
     this.signalCounts = new Map(signals.map((signal) => [signal, registry.counter(...signalNames[signal])]))
     this.unknown = this.method(other)
@@ -137,12 +139,13 @@ export class Metrics {
     const seconds = durationMs > 0 ? durationMs / 1_000 : 0
     this.calls.add(series.calls[outcome])
     this.durations.observe(series.allowed, seconds)
-    if (tool !== undefined && this.toolCalls !== undefined) {
-      const at = this.toolCalls.series(tool, outcome)
-      this.toolCalls.add(at)
-      this.toolSeconds!.add(this.toolSeconds!.series(tool, outcome), seconds)
+    if (tool !== undefined && this.tools !== undefined) {
+      const { calls, seconds: spent, at } = this.tools
+      const place = at(tool)[outcome]
+      calls.add(place.calls)
+      spent.add(place.seconds, seconds)
     }
-    if (this.tenantCalls !== undefined) this.tenantCalls.count(tenant, outcome)
+    if (this.tenants !== undefined) this.tenants.calls.add(this.tenants.at(tenant)[outcome].calls)
     if (fault !== undefined) this.faults.count(fault.code)
   }
 
@@ -171,6 +174,28 @@ export class Metrics {
       sessionViolations: count('sessionViolations'),
       families: this.registry.snapshot(),
     }
+  }
+}
+
+type Place = Readonly<Record<Outcome, { readonly calls: number; readonly seconds: number }>>
+/** The places of one tool or tenant. */
+type Places = (name: string) => Place
+
+/** Remembers where each name is counted: to find it by its labels again costs more than all else that is done for a call. */
+function places(calls: Counter, seconds: Counter | undefined, namesMax: number): Places {
+  const known = new Map<string, Place>()
+  return (name) => {
+    let place = known.get(name)
+    if (place === undefined) {
+      place = Object.fromEntries(
+        outcomes.map((outcome) => [
+          outcome,
+          { calls: calls.series(name, outcome), seconds: seconds?.series(name, outcome) ?? 0 },
+        ]),
+      ) as Place
+      if (known.size < namesMax) known.set(name, place)
+    }
+    return place
   }
 }
 
