@@ -312,3 +312,8 @@ function place(document: Record<string, unknown>, path: readonly string[], value
   }
   node[path.at(-1)!] = value
 }
+
+test('SC-03: a value refused within a list is told beside all else that is wrong', () => {
+  const rules = [{ name: 'reports', per: ['principal'], callsMax: 0 }]
+  expect(refusal(given(own({ rateLimit: { rules }, server: { host: '0.0.0.0' } }))).length).toBe(2)
+})

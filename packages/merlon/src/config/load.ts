@@ -137,12 +137,14 @@ class Draft {
     this.#origins.set(segments.join('.'), origin)
   }
 
-  /** Takes away what the schema refused, so that the rest can still be looked at. */
+  /** Takes away what the schema refused, so that the rest can still be looked at: of a list, the whole list. */
   remove(path: readonly PropertyKey[]): void {
-    const parent = this.#get(path.slice(0, -1).map(String))
-    const last = path.at(-1)
-    if (Array.isArray(parent)) this.remove(path.slice(0, -1))
-    else if (isObject(parent) && last !== undefined) delete parent[String(last)]
+    const keys = path.map(String)
+    const list = keys.findIndex((_, at) => Array.isArray(this.#get(keys.slice(0, at))))
+    const refused = list === -1 ? keys : keys.slice(0, list)
+    const parent = this.#get(refused.slice(0, -1))
+    const last = refused.at(-1)
+    if (isObject(parent) && last !== undefined) delete parent[last]
   }
 
   originOf(segments: readonly PropertyKey[]): string {
