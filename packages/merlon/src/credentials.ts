@@ -67,20 +67,6 @@ export function verifiers(parts: CredentialParts): (door: Door) => Gate['verify'
   }
 }
 
-/** As `verifiers`, for API keys and the module alone. */
-export function verifier(
-  keys: { readonly verify: (credential: string, door: Door, address: string) => Awaitable<Verdict> },
-  authenticator: Authenticator | undefined,
-  roles: ReadonlyMap<string, ScopeSet>,
-  clock: Clock,
-): Gate['verify'] {
-  return (credential, shown) => {
-    if (credential.startsWith(keyPrefix) || authenticator === undefined)
-      return keys.verify(credential, 'mcp', shown.address)
-    return askAuthenticator(authenticator, credential, shown).then((answer) => verdictOf(answer, roles, clock()))
-  }
-}
-
 function check(
   { verify, authenticator, roles, clock }: CredentialParts,
   tokens: TokenVerifier,

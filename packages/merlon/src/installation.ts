@@ -14,6 +14,7 @@ import type { LoginLimiter } from './identity/login-throttle.ts'
 import type { Door, Verdict } from './identity/verdict.ts'
 import { type OpenAudit, openAudit } from './open-audit.ts'
 import { type Identity, openIdentity } from './open-identity.ts'
+import { openTokens, type TokenAuthority } from './open-tokens.ts'
 import { scopeSet } from './policy/scopes.ts'
 import { deriveKey, openRootKey, rootKeyCheck } from './sealing/root-key.ts'
 
@@ -21,6 +22,8 @@ import { deriveKey, openRootKey, rootKeyCheck } from './sealing/root-key.ts'
 export interface Installation {
   /** Who may call. */
   readonly identity: Identity
+  /** Issues access tokens for those who sign in. */
+  readonly tokens: TokenAuthority
   /** Checks an API key of this installation that is shown at a door, from an address. */
   readonly verify: (credential: string, door: Door, address: string | undefined) => Awaitable<Verdict>
   /** Calls back with a credential that is good no longer. */
@@ -100,17 +103,21 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       },
     })
     const { keys, keyRing, signInRing } = identity
+    const sealingKey = deriveKey(root, 'signing-key')
+    const tokens = openTokens({ identity, config, sealingKey, clock, random, report })
     return {
       identity,
+      tokens,
       verify: (credential, door, address) => keyRing.authenticate(credential, door, address),
       onWithdrawn(listener) {
-        for (const { news } of [keyRing, signInRing]) news.onWithdrawn(listener)
+        for (const { news } of [keyRing, signInRing, tokens]) news.onWithdrawn(listener)
       },
       onChanged(listener) {
-        for (const { news } of [keyRing, signInRing]) news.onChanged(listener)
+        for (const { news } of [keyRing, signInRing, tokens]) news.onChanged(listener)
       },
       async follow() {
         await identity.poll.start()
+        await tokens.start()
         keyRing.start()
       },
       storeReachable: () => identity.poll.vouches(clock()),
@@ -124,6 +131,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       },
       makeFirstKey: () => keys.bootstrap(),
       async close() {
+        tokens.close()
         await identity.close()
         await stores.close()
         await audit?.close()

@@ -102,6 +102,7 @@ const kinds = new Map<string, AuditEntry['type']>([
   ['tenant', 'tenant'],
   ['agent', 'agent'],
   ['sign-in', 'sign_in'],
+  ['signing-key', 'signing_key'],
 ])
 
 function entryOf({ action, outcome, by, tenant, key, detail }: Change) {

@@ -6,9 +6,9 @@ import type { Catalog } from './catalog/catalog.ts'
 import { loadCatalog } from './catalog/load.ts'
 import { changedKinds, watchCatalog } from './catalog/watch.ts'
 import type { Config } from './config/schema.ts'
-import { loadAuthenticator, verifier } from './credentials.ts'
+import { loadAuthenticator, verifiers } from './credentials.ts'
 import { Changes } from './dispatch/changes.ts'
-import { createDispatch } from './dispatch/dispatch.ts'
+import { createDispatch, type Recorder } from './dispatch/dispatch.ts'
 import { handlersFor } from './dispatch/handlers.ts'
 import { LiveSessions } from './dispatch/live-sessions.ts'
 import { recorder } from './dispatch/record.ts'
@@ -16,10 +16,12 @@ import { AllRunning } from './dispatch/running.ts'
 import type { Log, Services } from './dispatch/services.ts'
 import { every } from './every.ts'
 import type { Gate } from './guard/gate.ts'
+import { settle } from './guard/limit-calls.ts'
 import { ownHosts, publicHosts } from './guard/own-hosts.ts'
 import { edge } from './guard/pipeline.ts'
 import { ProxyRanges } from './guard/proxy-ranges.ts'
 import type { HistoryStore } from './history/history-store.ts'
+import { proofAlgorithms } from './identity/dpop.ts'
 import type { Installation } from './installation.ts'
 import type { LimitStore } from './limit/limit-store.ts'
 import { Limiter } from './limit/limiter.ts'
@@ -41,7 +43,7 @@ import { statelessRevision } from './wire/revision-2026-07-28.ts'
 export interface ServeOptions {
   readonly project: string
   readonly config: Config
-  readonly installation: Pick<Installation, 'verify' | 'onWithdrawn' | 'onChanged' | 'audit' | 'sealing'>
+  readonly installation: Pick<Installation, 'verify' | 'tokens' | 'onWithdrawn' | 'onChanged' | 'audit' | 'sealing'>
   /** Undefined where the stateful revisions are not served. */
   readonly sessions: SessionStore | undefined
   /** Undefined where streams cannot be resumed. */
@@ -127,11 +129,26 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     ]),
   )
   const others = { audit: 'access', series: watch.method('other') }
-  const dispatch = createDispatch(services, handlers, recorder(installation.audit, clock, kinds, others, watch))
+  const record = recorder(installation.audit, clock, kinds, others, watch)
+  const settled: Recorder = (call, fault, outcome) => {
+    settle({ limiter, steadyClock }, call.reserved, fault)
+    record(call, fault, outcome)
+  }
+  const dispatch = createDispatch(services, handlers, rules.every(({ count }) => count === 'all') ? record : settled)
   watch.followLimiter(() => limiter.store.state === 'local')
 
   const load = { draining: false, behind: false }
   const hosts = config.server.dangerouslySkipHostCheck ? undefined : new Set<string>(config.server.allowedHosts)
+  const { tokens } = installation
+  const verify = verifiers({
+    ...tokens,
+    verify: installation.verify,
+    issuers: config.identity.issuers,
+    authenticator,
+    roles,
+    clock,
+    report: (cause) => log.error({ err: cause }, 'the keys of an issuer cannot be read'),
+  })
   const gate: Gate = {
     clock,
     steadyClock,
@@ -139,7 +156,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     hosts,
     origins: config.cors.dangerouslySkipOriginCheck ? undefined : new Set(config.cors.allowedOrigins),
     proxies: new ProxyRanges(config.server.trustedProxies),
-    verify: verifier(installation, authenticator, roles, clock),
+    verify: verify('mcp'),
     limiter,
     audit: installation.audit,
     refusing() {
@@ -187,6 +204,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     dispatch,
     resource: () => `${base}${config.server.endpoint}`,
     ready: () => !load.draining && !load.behind,
+    keySet: () => tokens.signingKeys.keySet,
   })
   const server = createHttpServer({
     gate,
@@ -196,6 +214,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     tls,
     bounds: limits,
     challenge: () => `Bearer resource_metadata="${metadataUrl()}"`,
+    proofs: config.identity.issuers.some(({ dpop }) => dpop === 'required') ? proofAlgorithms.join(' ') : undefined,
     edge: (call) => edge.run(call),
     onRefused: (call, fault) =>
       observeRefusal(call, fault, { audit: installation.audit, strangers, watch, log, clock }),
@@ -234,6 +253,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const { port } = server.address() as AddressInfo
   const own = ownHosts(config.server.host, port)
   if (base === '') base = `${scheme}://${own[0]}`
+  tokens.doors.serveAt(base)
+  tokens.doors.open('mcp', `${base}${config.server.endpoint}`)
   if (hosts !== undefined && config.server.allowedHosts === undefined) {
     for (const host of [...own, ...publicHosts(base)]) hosts.add(host)
   }

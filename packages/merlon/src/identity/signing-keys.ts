@@ -131,6 +131,7 @@ export class SigningKeys {
 
   async list(by: Actor): Promise<Done<{ readonly keys: readonly ShownSigningKey[] }>> {
     if (!operates(by)) return refused('not-yours')
+    await this.refresh()
     return { ok: true, keys: await this.#shown() }
   }
 
@@ -154,6 +155,7 @@ export class SigningKeys {
   async retire(id: string, by: Actor): Promise<Done<{ readonly key: ShownSigningKey }>> {
     if (!operates(by)) return refused('not-yours')
     const { store, clock, recorder } = this.#parts
+    await this.refresh()
     const found = (await store.listSigningKeys()).find((key) => key.id === id)
     if (found === undefined) return refused('signing-key-unknown')
     if (found.destroyedAt === undefined) {
