@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 
 /*
- * The tree of RFC 9162 §2.1 (the same as RFC 6962 §2.1) with SHA-256. Hashes are texts of 43 characters, base64url; inside
- * the range they are a character for each byte, which costs a quarter of a buffer.
+ * The tree of RFC 9162 §2.1 (the same as RFC 6962 §2.1) with SHA-256. Hashes are texts: 43 characters of base64url outside;
+ * inside the range those of nodes are a character for each byte, which costs a quarter of a buffer.
  */
 
 /** The hash of a leaf: SHA-256 of 0x00 and the bytes of the line, without its end. */
@@ -16,12 +16,14 @@ export const noLine = 'A'.repeat(43)
 /** The root of a tree without leaves: SHA-256 of nothing. */
 const emptyRoot = hash('sha256', '', 'base64url')
 
+const textLength = 43
 const pair = Buffer.alloc(65)
 pair[0] = 1
 
+/** Takes hashes in either form. */
 function nodeHash(left: string, right: string): string {
-  pair.write(left, 1, 'binary')
-  pair.write(right, 33, 'binary')
+  pair.write(left, 1, left.length === textLength ? 'base64url' : 'binary')
+  pair.write(right, 33, right.length === textLength ? 'base64url' : 'binary')
   return hash('sha256', pair, 'binary')
 }
 
@@ -30,6 +32,7 @@ function toBytes(text: string): string {
 }
 
 function toText(bytes: string): string {
+  if (bytes.length === textLength) return bytes
   return Buffer.from(bytes, 'binary').toString('base64url')
 }
 
@@ -58,7 +61,7 @@ export class CompactRange {
   }
 
   append(leaf: string): void {
-    let node = toBytes(leaf)
+    let node = leaf
     for (let size = this.#size; size % 2 === 1; size = (size - 1) / 2) node = nodeHash(this.#roots.pop()!, node)
     this.#roots.push(node)
     this.#size++
