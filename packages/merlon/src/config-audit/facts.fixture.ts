@@ -32,6 +32,7 @@ export interface FactsGiven {
   readonly others?: NonNullable<Facts['catalog']>['others']
   readonly catalogProblem?: string
   readonly keys?: readonly Partial<KeyFacts>[]
+  readonly operators?: number
   readonly packages?: Partial<NonNullable<Facts['packages']>>
 }
 
@@ -127,6 +128,7 @@ export function factsOf(given: FactsGiven): Facts {
         ...key,
       })),
     }),
+    ...(given.operators === undefined ? {} : { operators: given.operators }),
     ...(packages && {
       packages: {
         lockfile: 'package-lock.json',

@@ -20,6 +20,8 @@ export interface Facts {
   readonly redis?: ServiceFacts
   readonly catalog?: CatalogFacts
   readonly keys?: readonly KeyFacts[]
+  /** How many active users have the role operator. */
+  readonly operators?: number
   readonly packages?: PackageFacts
 }
 

@@ -35,6 +35,7 @@ export interface GatherInput {
 
 export interface StoreFacts {
   readonly keys: readonly KeyFacts[]
+  readonly operators: number
   readonly role?: DatabaseFacts['role']
 }
 
@@ -61,7 +62,7 @@ export async function gather({ project, now, examined, process, store }: GatherI
     ...(certificate === undefined ? {} : { certificate }),
     ...(database === undefined ? {} : { database: { ...database, role: stored?.role } }),
     ...(redis === undefined ? {} : { redis }),
-    ...(stored === undefined ? {} : { keys: stored.keys }),
+    ...(stored === undefined ? {} : { keys: stored.keys, operators: stored.operators }),
   }
 }
 
@@ -256,7 +257,9 @@ async function gatherCatalog(folder: string): Promise<CatalogFacts> {
     }
   } catch (error) {
     if (!(error instanceof CatalogError)) throw error
-    return { problem: `does not load: ${error.message.split('\n')[0]}`, tools: [], others: [] }
+    const [first = '', ...more] = error.message.split('\n')
+    const rest = more.length === 0 ? '' : `, and ${more.length} more`
+    return { problem: `${first}${rest}`, tools: [], others: [] }
   }
 }
 

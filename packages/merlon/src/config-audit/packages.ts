@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { PackageFacts } from './facts.ts'
 
 const lockfiles = ['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock', 'bun.lock']
@@ -8,17 +8,26 @@ const lockfiles = ['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml',
 export function gatherPackages(project: string): PackageFacts | undefined {
   const manifest = json(join(project, 'package.json'))
   if (manifest === undefined) return undefined
-  const lockfile = lockfiles.find((name) => text(join(project, name)) !== undefined)
+  const root = workspaceOf(project)
+  const lockfile = lockfiles.find((name) => text(join(root, name)) !== undefined)
   const asked = ['dependencies', 'optionalDependencies', 'devDependencies'].flatMap((kind) =>
     Object.entries(record(manifest[kind])).map(([name, spec]) => ({ name, spec: String(spec) })),
   )
   return {
     lockfile,
     asked,
-    locked: lockfile?.endsWith('.json') === true ? locked(json(join(project, lockfile)) ?? {}) : [],
+    locked: lockfile?.endsWith('.json') === true ? locked(json(join(root, lockfile)) ?? {}) : [],
     ignoresScripts: lines(text(join(project, '.npmrc'))).some((line) => /^ignore-scripts\s*=\s*true$/.test(line)),
     dockerfile: instructions(text(join(project, 'Dockerfile'))),
     dockerIgnored: lines(text(join(project, '.dockerignore'))),
+  }
+}
+
+/** The folder whose lockfile counts: that of the workspace where the project is a part of one. */
+function workspaceOf(project: string): string {
+  for (let folder = dirname(project); ; folder = dirname(folder)) {
+    if (json(join(folder, 'package.json'))?.['workspaces'] !== undefined) return folder
+    if (dirname(folder) === folder) return project
   }
 }
 

@@ -136,10 +136,11 @@ export const fileRules: readonly Rule[] = [
   },
 ]
 
-/** Whether a line of an ignore file names it. A pattern that covers it in another way is asked to name it. */
+/** Whether an ignore file leaves it out: by its name, or as everything. A pattern that covers it in another way is asked to name it. */
 export function leavesOut(lines: readonly string[], name: string): boolean {
   const bare = (text: string) => text.replace(/^(?:\*\*\/|\.?\/)/, '').replace(/\/$/, '')
-  return lines.some(
-    (line) => bare(line) === bare(name) || (name === '.env' && /^\.env\*$|^\.env\.\*$/.test(bare(line))),
-  )
+  const covers = (line: string) =>
+    bare(line) === bare(name) || line === '*' || line === '**' || (name === '.env' && /^\.env\.?\*$/.test(bare(line)))
+  // The last line that speaks of it counts; `!` takes it back in.
+  return lines.findLast((line) => covers(line.replace(/^!/, '')))?.startsWith('!') === false
 }

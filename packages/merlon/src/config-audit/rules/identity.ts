@@ -218,4 +218,39 @@ export const identityRules: readonly Rule[] = [
         ({ expiresAt }) => `ends on ${new Date(expiresAt).toISOString().slice(0, 10)}`,
       ),
   },
+  {
+    id: 'CA-316',
+    title: 'Few users are operators.',
+    severity: 'medium',
+    why: 'An operator reaches every tenant; each is a way to everything.',
+    fix: 'Give those who manage one tenant the role admin there.',
+    source: ['OWASP MCP02', 'ASVS 5.0 V8.4.2'],
+    check: ({ operators = 0 }) =>
+      operators > 3 ? [{ where: 'the store', says: `${operators} users are operators` }] : [],
+  },
+  {
+    id: 'CA-317',
+    title: 'Guessing at passwords is slow.',
+    severity: 'high',
+    why: 'Passwords are tried from lists; a few tries in a quarter of an hour are enough for those who forgot theirs.',
+    fix: 'Lower authentication.login.attemptsMax, or make authentication.login.windowMs longer; 10 in 15 minutes is the default.',
+    source: ['ASVS 5.0 V6.3.1'],
+    check: (facts) => {
+      const { attemptsMax, windowMs } = facts.config.authentication.login
+      const bad = (attemptsMax * 900_000) / windowMs > 100
+      return setting(facts, 'authentication.login.attemptsMax', bad, 'lets more than 100 tries pass in 15 minutes')
+    },
+  },
+  {
+    id: 'CA-318',
+    title: 'A sign-in ends within a day.',
+    severity: 'medium',
+    why: 'Whoever finds an open browser has the control plane for as long.',
+    fix: 'Lower authentication.login.signInLifetimeMs; 12 hours is the default.',
+    source: ['ASVS 5.0 V7.3.2'],
+    check: (facts) => {
+      const { signInLifetimeMs } = facts.config.authentication.login
+      return setting(facts, 'authentication.login.signInLifetimeMs', signInLifetimeMs > day, 'is longer than a day')
+    },
+  },
 ]

@@ -252,4 +252,31 @@ export const limitRules: readonly Rule[] = [
       return setting(facts, 'rateLimit.count', bad, 'no limit counts what is refused')
     },
   },
+  {
+    id: 'CA-421',
+    title: 'Each limit has a name of its own.',
+    severity: 'fatal',
+    why: 'Two limits with one name would be counted as one.',
+    fix: 'Give it another name.',
+    source: ['ASVS 5.0 V2.4.1'],
+    check: saidByLoader('CA-421'),
+  },
+  {
+    id: 'CA-422',
+    title: 'A limit is counted in whole numbers.',
+    severity: 'fatal',
+    why: 'A count that is rounded admits what it should not.',
+    fix: 'Shorten the window and lower the number with it.',
+    source: ['ASVS 5.0 V2.4.1'],
+    check: saidByLoader('CA-422'),
+  },
+  {
+    id: 'CA-423',
+    title: 'A limit names scopes that exist, and can hold what a call costs it.',
+    severity: 'fatal',
+    why: 'A limit on a scope that is misspelt limits nothing, and its author believes that it does.',
+    fix: 'Mend the name or declare the scope; lower the cost or raise burst.',
+    source: ['ASVS 5.0 V2.4.1', 'ASVS 5.0 V16.5.3'],
+    check: saidByLoader('CA-423'),
+  },
 ]

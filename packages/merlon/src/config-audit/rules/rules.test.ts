@@ -326,6 +326,19 @@ const table: readonly Row[] = [
     { keys: [{ createdAt: now - 80 * day, expiresAt: now + 6 * day }] },
     { keys: [{ createdAt: now - day, expiresAt: now + 6 * day }] },
   ],
+  ['CA-316', 'the store', { operators: 4 }, { operators: 3 }],
+  [
+    'CA-317',
+    'merlon.config.json:1',
+    { config: { authentication: { login: { attemptsMax: 101 } } } },
+    { config: { authentication: { login: { attemptsMax: 100 } } } },
+  ],
+  [
+    'CA-318',
+    'merlon.config.json:1',
+    { config: { authentication: { login: { signInLifetimeMs: 86_400_001 } } } },
+    { config: { authentication: { login: { signInLifetimeMs: 86_400_000 } } } },
+  ],
 
   ['CA-331', 'merlon.config.json:1', issuers({}, {}), issuers({})],
   [
@@ -472,6 +485,14 @@ const table: readonly Row[] = [
     { config: { rateLimit: { count: 'successes', rules: [] } } },
     { config: { rateLimit: { count: 'successes' } } },
   ],
+  ['CA-421', 'merlon.config.json:1', limit({ name: 'failures' }), limit({ name: 'reports' })],
+  [
+    'CA-422',
+    'merlon.config.json:1',
+    limit({ callsMax: 1e9, windowMs: 2_147_483_647 }),
+    limit({ callsMax: 1_000, windowMs: 2_147_483_647 }),
+  ],
+  ['CA-423', 'merlon.config.json:1', limit({ scopes: ['wirte'] }), limit({ scopes: ['write'] })],
 
   [
     'CA-501',
@@ -735,6 +756,12 @@ const table: readonly Row[] = [
     '.dockerignore',
     { packages: { dockerfile: ['FROM scratch'], dockerIgnored: ['node_modules', '.merlon'] } },
     image('FROM scratch'),
+  ],
+  [
+    'CA-908',
+    '.dockerignore',
+    { packages: { dockerfile: ['FROM scratch'], dockerIgnored: ['*', '!.env', '!src'] } },
+    { packages: { dockerfile: ['FROM scratch'], dockerIgnored: ['*', '!src'] } },
   ],
   [
     'CA-909',
