@@ -74,7 +74,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   // The log of a data folder as its settings say: writer, reader, keys, and where heads go.
   'open-audit.ts': ['config:types', 'audit', 'sealing'],
   // Who may call, put together of its stores and the log; how attempts to sign in are counted comes from the limits.
-  'open-identity.ts': ['config:types', 'audit:types', 'identity'],
+  'open-identity.ts': ['config:types', 'audit:types', 'guard/proxy-ranges.ts', 'identity'],
   // What issues our tokens, on the store of identity and a key of its own.
   'open-tokens.ts': ['config:types', 'open-identity.ts:types', 'identity', 'sealing/seal.ts', 'every.ts'],
   'login-limits.ts': ['identity:types', 'limit/limit-store.ts'],

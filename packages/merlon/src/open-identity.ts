@@ -1,6 +1,7 @@
 import type { AuditEntry, AuditLog } from './audit/audit-log.ts'
 import type { Clock, RandomBytes, ScopeSet } from './call.ts'
 import type { Config } from './config/schema.ts'
+import { addressBucket } from './guard/proxy-ranges.ts'
 import { Agents } from './identity/agents.ts'
 import { ChangePoll } from './identity/change-poll.ts'
 import type { IdentityStores } from './identity/identity-store.ts'
@@ -56,7 +57,7 @@ export function openIdentity(parts: IdentityParts): Identity {
   const { passwords: cost, login, keyLifetimeDays, keyLifetimeDaysMax } = parts.config.authentication
   const recorder = new Recorder((change) => audit.commit(entryOf(change)), clock)
   const passwords = new Passwords({ random, cost: { memoryKib: cost.memoryKib, passes: cost.passes, lanes: 1 } })
-  const throttle = new LoginThrottle(parts.logins)
+  const throttle = new LoginThrottle(parts.logins, addressBucket)
   const common = { clock, random, recorder }
   const poll = new ChangePoll({ store: stores.installation, clock, report })
   const keyRing = new KeyRing({ store: stores.keys, poll, digest, roles, clock, report })

@@ -22,8 +22,8 @@ export interface LoginLimiter {
 export interface LoginAttempt {
   /** What was typed, whether there is such an account or not. */
   readonly account: string
-  /** From where; `undefined` for a caller on this machine, who is not limited by where they are. */
-  readonly address: string | undefined
+  /** From which network; `undefined` for a caller on this machine, who is not limited by where they are. */
+  readonly network: string | undefined
   /** Whether this account has signed in from there before. */
   readonly known: boolean
 }
@@ -43,14 +43,17 @@ export interface BegunAttempt {
  */
 export class LoginThrottle {
   readonly #limiter: LoginLimiter
+  /** What one client owns of an address: for IPv6 all of a /64. */
+  readonly networkOf: (address: string) => string
 
-  constructor(limiter: LoginLimiter) {
+  constructor(limiter: LoginLimiter, networkOf: (address: string) => string) {
     this.#limiter = limiter
+    this.networkOf = networkOf
   }
 
   /** Counts an attempt, or throws `Fault('rate.exceeded')`. */
-  async begin({ account, address, known }: LoginAttempt): Promise<BegunAttempt> {
-    const buckets = bucketsOf(hash('sha256', account, 'base64url'), address, known)
+  async begin({ account, network, known }: LoginAttempt): Promise<BegunAttempt> {
+    const buckets = bucketsOf(hash('sha256', account, 'base64url'), network, known)
     const retryAfterMs = await this.#limiter.take(buckets)
     if (retryAfterMs > 0) throw new Fault('rate.exceeded', { retryAfterMs, reason: 'login' })
     return {
@@ -59,11 +62,11 @@ export class LoginThrottle {
   }
 }
 
-function bucketsOf(account: string, address: string | undefined, known: boolean): readonly LoginBucket[] {
-  if (address === undefined) return [{ per: 'account', name: account }]
-  if (known) return [{ per: 'pair', name: `${account} ${address}` }]
+function bucketsOf(account: string, network: string | undefined, known: boolean): readonly LoginBucket[] {
+  if (network === undefined) return [{ per: 'account', name: account }]
+  if (known) return [{ per: 'pair', name: `${account} ${network}` }]
   return [
     { per: 'account', name: account },
-    { per: 'address', name: address },
+    { per: 'address', name: network },
   ]
 }

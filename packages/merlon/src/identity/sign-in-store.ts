@@ -25,7 +25,7 @@ export interface NewSignIn {
   /** The id of the user. */
   readonly user: string
   readonly expiresAt: Instant
-  /** From where. */
+  /** From where: an IPv4 address, or the network of an IPv6 one. */
   readonly address: string | undefined
 }
 

@@ -53,11 +53,12 @@ export class SignIns {
    */
   async signIn(request: SignInRequest): Promise<SignedIn> {
     const { store, users, passwords, throttle, random, clock, recorder, lifetimeMs } = this.#parts
-    const { password, address } = request
+    const { password } = request
+    const network = throttle.networkOf(request.address)
     const login = loginOf(request)
     const record = login && (await users.findLogin(login))
-    const known = await store.hasSignedIn(record?.user.id ?? absentUser, address, clock())
-    const attempt = await throttle.begin({ account: accountOf(request), address, known })
+    const known = await store.hasSignedIn(record?.user.id ?? absentUser, network, clock())
+    const attempt = await throttle.begin({ account: accountOf(request), network, known })
     const { good, stale } = await passwords.verify(password, record?.password)
     const wrong = good ? barrier(record) : record === undefined ? 'unknown' : 'password'
     if (record === undefined || wrong !== undefined) throw new Fault('login.refused', { reason: wrong ?? 'unknown' })
@@ -65,9 +66,14 @@ export class SignIns {
     const { user } = record
     const now = clock()
     const id = `sgn_${base62(random, 22)}`
-    const signIn: NewSignIn = { id, tenant: user.tenant, user: user.id, expiresAt: now + lifetimeMs, address }
+    const signIn: NewSignIn = { id, tenant: user.tenant, user: user.id, expiresAt: now + lifetimeMs, address: network }
     const outcome = await recorder.change(
-      { action: 'sign-in.create', by: user.id, tenant: user.tenant, detail: { signIn: id, user: user.id, address } },
+      {
+        action: 'sign-in.create',
+        by: user.id,
+        tenant: user.tenant,
+        detail: { signIn: id, user: user.id, address: network },
+      },
       () => store.createSignIn(signIn, now),
       {
         done: (created) => created === 'created',

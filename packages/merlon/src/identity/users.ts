@@ -179,7 +179,11 @@ export class Users {
     const { store, passwords, throttle } = this.#parts
     const login = await store.findLogin({ id: by.id })
     if (login === undefined) return refused('user-unknown')
-    const attempt = await throttle.begin({ account: `id:${by.id}`, address, known: false })
+    const attempt = await throttle.begin({
+      account: `id:${by.id}`,
+      network: address && throttle.networkOf(address),
+      known: false,
+    })
     const { good } = await passwords.verify(current, login.password)
     if (!good || login.password === undefined) return refused('password-wrong')
     await attempt.succeeded()

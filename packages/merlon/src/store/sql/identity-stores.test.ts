@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe } from 'vitest'
 import { keyStoreContract } from '../../identity/key-store.contract.ts'
+import { peopleContract } from '../../identity/people.contract.ts'
 import type { SqlTarget } from './database.ts'
 import { openSqlIdentity } from './identity-stores.ts'
 import { testPostgres } from './test-postgres.ts'
@@ -21,7 +22,13 @@ const opening = (target: SqlTarget) => async () => ({
 })
 
 let files = 0
-keyStoreContract('sql on SQLite', async () => opening({ file: join(folder, `keys-${files++}.db`) })())
+const onSqlite = async () => opening({ file: join(folder, `keys-${files++}.db`) })()
+keyStoreContract('sql on SQLite', onSqlite)
+peopleContract('sql on SQLite', onSqlite)
 
-if ('reason' in postgres) describe.skip(`the key store sql on PostgreSQL: ${postgres.reason}`, () => undefined)
-else keyStoreContract('sql on PostgreSQL', async () => opening({ databaseUrl: await postgres.database() })())
+if ('reason' in postgres) describe.skip(`who may call, sql on PostgreSQL: ${postgres.reason}`, () => undefined)
+else {
+  const onPostgres = async () => opening({ databaseUrl: await postgres.database() })()
+  keyStoreContract('sql on PostgreSQL', onPostgres)
+  peopleContract('sql on PostgreSQL', onPostgres)
+}

@@ -1,4 +1,0 @@
-import { keyStoreContract } from '../../identity/key-store.contract.ts'
-import { memoryIdentity } from './identity-stores.ts'
-
-keyStoreContract('in memory', async () => ({ stores: memoryIdentity(), another: undefined }))
