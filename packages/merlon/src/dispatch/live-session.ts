@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import type { Message, Params, Principal, RequestId } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { encodeEventId } from '../history/event-id.ts'
@@ -17,8 +17,10 @@ interface Question {
   readonly reject: (reason: Fault) => void
 }
 
-const standaloneStream = 0
+/** The number of the stream that is not the answer to a request. */
+export const standaloneStream = 0
 const questionsMax = 100
+const streamsEnd = 2 ** 32
 
 /** What one process holds of a session beside its record: open streams, questions without an answer, calls being answered. */
 export class LiveSession {
@@ -28,7 +30,6 @@ export class LiveSession {
   private streams: Map<number, SessionStream> | undefined
   private turns: Map<RequestId, Underway> | undefined
   private questions: Map<RequestId, Question> | undefined
-  private nextStream = standaloneStream + 1
 
   constructor(session: Session, principal: Principal, resumption: Resumption | undefined) {
     this.session = session
@@ -40,9 +41,9 @@ export class LiveSession {
     return this.session.id
   }
 
-  /** Nothing here that a later call would miss: stream numbers are never given twice, so a session that streamed is kept. */
+  /** Nothing here that a later call would miss. */
   get isIdle(): boolean {
-    return this.nextStream === standaloneStream + 1 && !this.streams?.size && !this.turns?.size && !this.questions?.size
+    return !this.streams?.size && !this.turns?.size && !this.questions?.size
   }
 
   get canResume(): Resumption | undefined {
@@ -64,8 +65,9 @@ export class LiveSession {
     return standalone === undefined || standalone.isBroken ? this.addStream(standaloneStream) : standalone
   }
 
+  /** Its number is drawn: the history of the session outlives what counts here, and may hold streams of another process. */
   openStream(): SessionStream {
-    return this.addStream(this.nextStream++)
+    return this.addStream(randomInt(standaloneStream + 1, streamsEnd))
   }
 
   findStream(number: number): SessionStream | undefined {

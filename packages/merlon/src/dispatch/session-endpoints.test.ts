@@ -70,6 +70,39 @@ describe('the streams of a session', () => {
     expect(second.gone).toBe(true)
   })
 
+  test('EV-04: in another process a session’s own stream goes on where it was, and its streams are not confused', async () => {
+    const { tool, step } = steered()
+    const before = serverWith([tool])
+    const session = before.openSession()
+    const first = new FakeReply()
+    await openSessionStream(before.services, { principal: alice, session }, undefined, first)
+    before.services.changes.announce({ kind: 'tools' })
+    const answer = new FakeReply()
+    const done = before.send('tools/call', call, { ...asked, session, reply: answer })
+    await turn()
+    first.leave()
+    before.services.changes.announce({ kind: 'prompts' })
+    await step(true)
+    await done
+
+    const after = serverWith([tool], { history: before.resumption.history })
+    const second = new FakeReply()
+    await openSessionStream(after.services, { principal: alice, session }, first.ids.at(-1), second)
+    after.services.changes.announce({ kind: 'resources' })
+    expect(second.messages.map(({ method }) => method)).toEqual([
+      'notifications/prompts/list_changed',
+      'notifications/resources/list_changed',
+    ])
+    expect(second.gone).toBe(false)
+    const later = new FakeReply()
+    void after.send('tools/call', call, { ...asked, session, reply: later })
+    await turn()
+    const stale = new FakeReply()
+    await openSessionStream(after.services, { principal: alice, session }, answer.ids[0], stale)
+    expect(progressOf(stale)).toEqual([1, 'answer'])
+    expect(new Set([...answer.ids, ...later.ids]).size).toBe(answer.ids.length + later.ids.length)
+  })
+
   test('EV-04: what comes while the history is being read is not lost', async () => {
     const memory = new MemoryHistoryStore({ eventsMax: 100, historyMs: 60_000 })
     let answer = () => {}

@@ -2,6 +2,7 @@ import type { Principal, Reply } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { decodeEventId } from '../history/event-id.ts'
 import type { Session } from '../session/session-store.ts'
+import { standaloneStream } from './live-session.ts'
 import type { Running } from './running.ts'
 import type { Services } from './services.ts'
 
@@ -37,7 +38,8 @@ export async function openSessionStream(
   const resumption = live.canResume
   const place = decodeEventId(resumption.key, session.id, lastEventId)
   if (place === undefined) throw new Fault('session.unknown', { reason: 'event-id' })
-  const stream = live.findStream(place.stream)
+  // The session's own stream goes on for as long as the session, in whichever process.
+  const stream = place.stream === standaloneStream ? live.openStandalone() : live.findStream(place.stream)
   if (stream?.taken) throw new Fault('stream.taken')
   keepOpen(services, principal, reply)
   if (stream !== undefined) {
