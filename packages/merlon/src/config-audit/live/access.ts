@@ -10,6 +10,8 @@ const token = (head: object, claims: object, signature = 'AAAA'): string =>
 
 const claims = { iss: 'https://issuer.invalid', sub: 'probe', exp: 4_102_444_800, scope: 'read write admin' }
 
+const unsigned = (alg: string, { href }: URL): string => token({ alg, typ: 'at+jwt' }, { ...claims, aud: href }, '')
+
 const withCredential = (headers: readonly (readonly [string, string])[]) => ({
   headers: [...json, ...headers],
   body: listTools,
@@ -71,8 +73,8 @@ export const accessProbes: readonly Probe[] = [
     fix: 'Compare the whole key with what is stored.',
     source: ['OWASP MCP07', 'ASVS 5.0 V8.2.1'],
     async run(outside) {
-      const bearer = await outside.send(withCredential([['Authorization', `Bearer ${wrongKey}`]]))
-      if (!isAnswer(bearer) || bearer.status !== 401) return status(bearer, [401])
+      const bearer = status(await outside.shows(wrongKey), [401])
+      if (!bearer.ok) return bearer
       return status(await outside.send(withCredential([['X-API-Key', wrongKey]])), [401])
     },
   },
@@ -83,14 +85,7 @@ export const accessProbes: readonly Probe[] = [
     why: 'A look-up in a plain object finds `constructor` and lets it in.',
     fix: 'Look keys up in a Map.',
     source: ['ASVS 5.0 V15.3.6'],
-    async run(outside) {
-      for (const key of ['constructor', '__proto__', 'toString']) {
-        const found = await outside.send(withCredential([['X-API-Key', key]]))
-        const outcome = status(found, [401])
-        if (!outcome.ok) return { ...outcome, got: `${outcome.got} for ${key}` }
-      }
-      return { expected: '401', got: '401', ok: true }
-    },
+    run: async (outside) => status(await outside.send(withCredential([['X-API-Key', 'constructor']])), [401]),
   },
   {
     id: 'LP-007',
@@ -101,16 +96,13 @@ export const accessProbes: readonly Probe[] = [
     source: ['ASVS 5.0 V16.5.1'],
     async run(outside) {
       const bodies = new Set<string>()
-      for (const key of [wrongKey, 'not-a-key', token({ alg: 'none' }, claims, '')]) {
-        const found = await outside.send(withCredential([['Authorization', `Bearer ${key}`]]))
+      for (const credential of [wrongKey, 'not-a-key', unsigned('none', outside.url)]) {
+        const found = await outside.shows(credential)
         if (!isAnswer(found)) return status(found, [401])
-        bodies.add(`${found.status} ${found.body}`)
+        if (found.status !== 429) bodies.add(`${found.status} ${found.body}`)
       }
-      return {
-        expected: 'one answer',
-        got: bodies.size === 1 ? 'one answer' : `${bodies.size} answers`,
-        ok: bodies.size === 1,
-      }
+      const ok = bodies.size <= 1
+      return { expected: 'one answer', got: ok ? 'one answer' : `${bodies.size} answers`, ok }
     },
   },
   {
@@ -158,12 +150,11 @@ export const accessProbes: readonly Probe[] = [
     fix: 'Take the algorithms of each issuer by name, and never none.',
     source: ['RFC 8725', 'ASVS 5.0 V9.1.2'],
     async run(outside) {
-      for (const alg of ['none', 'None', 'nOnE']) {
-        const bare = token({ alg, typ: 'at+jwt' }, { ...claims, aud: outside.url.href }, '')
-        const outcome = status(await outside.send(withCredential([['Authorization', `Bearer ${bare}`]])), [401])
+      for (const alg of ['none', 'nOnE']) {
+        const outcome = status(await outside.shows(unsigned(alg, outside.url)), [401])
         if (!outcome.ok) return { ...outcome, got: `${outcome.got} for alg ${alg}` }
       }
-      return { expected: '401', got: '401', ok: true }
+      return { expected: '401', got: 'refused', ok: true }
     },
   },
   {
@@ -178,7 +169,7 @@ export const accessProbes: readonly Probe[] = [
         { alg: 'ES256', typ: 'at+jwt', kid: 'probe' },
         { ...claims, aud: 'https://other.invalid/mcp' },
       )
-      return status(await outside.send(withCredential([['Authorization', `Bearer ${foreign}`]])), [401])
+      return status(await outside.shows(foreign), [401])
     },
   },
   {
@@ -190,7 +181,7 @@ export const accessProbes: readonly Probe[] = [
     source: ['ASVS 5.0 V16.2.5', 'OWASP MCP01'],
     async run(outside) {
       if (outside.key === undefined) return undefined
-      const found = await outside.send(withCredential([['Authorization', `Bearer ${outside.key}`]]))
+      const found = await outside.shows(outside.key)
       if (!isAnswer(found)) return status(found, [200, 400])
       const all = `${[...found.headers.values()].flat().join('\n')}\n${found.body}`
       const repeated = all.includes(outside.key)

@@ -48,6 +48,7 @@ function outsideOf(target: Target, key: string | undefined, clock: Clock): Outsi
   const { url } = target
   const tls = url.protocol === 'https:'
   let bare: Promise<Exchange> | undefined
+  const shown = new Map<string, Promise<Exchange>>()
   return {
     url,
     tls,
@@ -56,6 +57,12 @@ function outsideOf(target: Target, key: string | undefined, clock: Clock): Outsi
     send: (given) => exchange(target, request(target, given)),
     raw: (bytes) => exchange(target, bytes),
     bare: () => (bare ??= exchange(target, request(target, { headers: json, body: listTools }))),
+    shows: (credential) => {
+      const headers = [...json, ['Authorization', `Bearer ${credential}`] as const]
+      const answer = shown.get(credential) ?? exchange(target, request(target, { headers, body: listTools }))
+      shown.set(credential, answer)
+      return answer
+    },
     plain: (given) => {
       const clear = {
         ...target,

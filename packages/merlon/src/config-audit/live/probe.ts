@@ -11,6 +11,8 @@ export interface Outside {
   send(given: RequestGiven): Promise<Exchange>
   /** Sends the bytes as they are. */
   raw(bytes: string): Promise<Exchange>
+  /** The answer to a call that shows this as its Bearer token; asked for once, for each wrong one may be counted. */
+  shows(credential: string): Promise<Exchange>
   /** The answer to a plain request without a credential; asked for once. */
   bare(): Promise<Exchange>
   /** Sends in clear to the port, whatever it speaks. */
@@ -51,10 +53,15 @@ export function seen(exchange: Exchange): string {
       : 'no connection'
 }
 
-/** Wants one of these statuses; a closed connection will do where `orClosed`. */
+/**
+ * Wants one of these statuses; a closed connection will do where `orClosed`. Where a refusal is wanted 429 is one too: the
+ * server counts what we send.
+ */
 export function status(exchange: Exchange, wanted: readonly number[], orClosed = false): NonNullable<Outcome> {
   const expected = `${wanted.join(' or ')}${orClosed ? ', or the connection closed' : ''}`
-  const ok = isAnswer(exchange) ? wanted.includes(exchange.status) : orClosed && exchange === 'closed'
+  const refusal = wanted.every((each) => each >= 400)
+  const fits = ({ status: got }: Answer): boolean => wanted.includes(got) || (refusal && got === 429)
+  const ok = isAnswer(exchange) ? fits(exchange) : orClosed && exchange === 'closed'
   return { expected, got: seen(exchange), ok }
 }
 

@@ -185,10 +185,7 @@ export const surfaceProbes: readonly Probe[] = [
     source: ['RateLimit headers'],
     async run(outside) {
       if (outside.key === undefined) return undefined
-      const found = await outside.send({
-        headers: [...json, ['Authorization', `Bearer ${outside.key}`]],
-        body: listTools,
-      })
+      const found = await outside.shows(outside.key)
       const got = header(found, 'ratelimit') ?? header(found, 'ratelimit-policy') ?? 'none'
       return wants('RateLimit headers', found, got, got !== 'none')
     },
