@@ -7,6 +7,7 @@ import type { Message, Principal, Reply } from './call.ts'
 import type { Fault } from './errors.ts'
 import type { Chain } from './guard/chain.ts'
 import type { Arrival, Gate } from './guard/gate.ts'
+import { type Charged, settle } from './guard/limit-calls.ts'
 import { control, controlLocal, controlOpen, edge, localEdge } from './guard/pipeline.ts'
 import { type RouteTable, type Verb, type Verbs, verb } from './transport/routes.ts'
 
@@ -20,6 +21,7 @@ interface Admitted extends Arrival {
   readonly address: string
   readonly startedAt: number
   readonly input: unknown
+  readonly reserved?: Charged['reserved']
 }
 
 interface Template {
@@ -106,6 +108,7 @@ function verbOf(operation: Operation, parts: ControlParts, door: ControlDoor): V
       startedAt: call.startedAt,
     }
     const { status, text, type, etag } = await perform(operation, asked, parts)
+    settle(call.gate, call.reserved, undefined)
     reply.header('X-Request-Id', call.requestId)
     if (etag !== undefined) reply.header('ETag', etag)
     if (text === undefined) reply.finish(status)

@@ -4,6 +4,7 @@ import type { Dispatch } from './dispatch/dispatch.ts'
 import type { Services } from './dispatch/services.ts'
 import { endSession, openSessionStream } from './dispatch/session-endpoints.ts'
 import { sessionEntry } from './dispatch/session-record.ts'
+import { settle } from './guard/limit-calls.ts'
 import { known, mcp, mcpEnd, mcpStream, open } from './guard/pipeline.ts'
 import { proofAlgorithms } from './identity/dpop.ts'
 import { keySetSeconds } from './identity/signing-keys.ts'
@@ -49,6 +50,7 @@ export function routesFor(options: RouteOptions): Routes {
         const last = typeof header === 'string' ? header : undefined
         await openSessionStream(services, call, last, reply)
         call.gate.audit.append(sessionEntry(last === undefined ? 'stream' : 'resume', call))
+        settle(call.gate, call.reserved, undefined)
       }),
     )
     if (session.clientTermination) {
@@ -57,6 +59,7 @@ export function routesFor(options: RouteOptions): Routes {
         verb('credential', mcpEnd, async (call, reply) => {
           await endSession(services, call)
           call.gate.audit.append(sessionEntry('end', call))
+          settle(call.gate, call.reserved, undefined)
           reply.finish(204)
         }),
       )

@@ -1,4 +1,5 @@
 import type { Instant, Message, Principal } from '../call.ts'
+import type { Reserved } from '../limit/limiter.ts'
 import type { Target } from '../method.ts'
 import type { Session } from '../session/session-store.ts'
 import type { Envelope } from '../wire/revision.ts'
@@ -16,6 +17,8 @@ export interface Admitted {
   readonly session: Session | undefined
   readonly target: Target | undefined
   readonly input: unknown
+  /** What is given back to limits when it is known how it ended. */
+  readonly reserved?: Reserved | undefined
   /** What it ended with, where that was no result: for whoever logs the answer. */
   fault?: unknown
 }

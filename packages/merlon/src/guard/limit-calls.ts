@@ -1,12 +1,12 @@
 import type { Awaitable, Principal } from '../call.ts'
 import { Fault } from '../errors.ts'
 import type { Refused, Taken } from '../limit/limit-store.ts'
-import type { Limiter, Plan, Reserved } from '../limit/limiter.ts'
+import type { Plan, Reserved } from '../limit/limiter.ts'
 import type { Endpoint } from '../limit/rules.ts'
 import type { Session } from '../session/session-store.ts'
 import type { Authorized } from './authorize.ts'
 import type { Guard } from './chain.ts'
-import type { Arrival, Authenticated, Decoded } from './gate.ts'
+import type { Arrival, Authenticated, Decoded, Gate } from './gate.ts'
 import { addressBucket } from './proxy-ranges.ts'
 
 /** Where the call came in, and that its principal is not known to have nothing left. */
@@ -77,7 +77,7 @@ export function chargeRefused(call: Refusable, fault: Fault): Awaitable<Fault> {
   const { gate, principal, endpoint } = call as Partial<Known & Peeked>
   if (gate === undefined || principal === undefined || endpoint === undefined) return fault
   if (call.rate !== undefined) {
-    settle(gate.limiter, call.reserved as Reserved | undefined, false, gate.steadyClock())
+    settle(gate, call.reserved as Reserved | undefined, fault)
     return fault
   }
   if (fault.code === 'rate.exceeded') return fault
@@ -103,13 +103,20 @@ export interface Refusable extends Arrival {
   reserved?: unknown
 }
 
-/** Gives back what was taken for a call that ended the other way. */
-export function settle(limiter: Limiter, reserved: Reserved | undefined, success: boolean, now: number): void {
-  if (reserved === undefined) return
-  const takes = success ? reserved.afterSuccess : reserved.afterFailure
+/**
+ * Gives back what was taken by limits that count calls which end well, or badly, where this one ended the other way. One
+ * that the client gave up counts as both: to leave just before the end is no way around a limit.
+ */
+export function settle(
+  { limiter, steadyClock }: Pick<Gate, 'limiter' | 'steadyClock'>,
+  reserved: Reserved | undefined,
+  fault: Fault | undefined,
+): void {
+  if (reserved === undefined || fault?.code === 'call.cancelled') return
+  const takes = fault === undefined ? reserved.afterSuccess : reserved.afterFailure
   if (takes.length === 0) return
   try {
-    const given = limiter.store.giveBack(takes, now)
+    const given = limiter.store.giveBack(takes, steadyClock())
     // What cannot be given back is missing until the bucket refills: stricter, and never an error of the call.
     if (given instanceof Promise) given.catch(() => undefined)
   } catch {}
