@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { fsyncSync, openSync, writeSync } from 'node:fs'
+import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyDigest, pepperId } from '../../packages/merlon/src/identity/key-digest.ts'
 import { Keys, localOperator } from '../../packages/merlon/src/identity/keys.ts'
 import { Recorder } from '../../packages/merlon/src/identity/recorded.ts'
 import { deriveKey, openRootKey } from '../../packages/merlon/src/sealing/root-key.ts'
 import { openSqlIdentity } from '../../packages/merlon/src/store/sql/identity-stores.ts'
+import { openLog } from './audit-log.ts'
 
 /**
  * Makes and revokes keys as fast as it can until it is killed. Writes a line for each change once it is acknowledged:
@@ -14,7 +15,9 @@ import { openSqlIdentity } from '../../packages/merlon/src/store/sql/identity-st
 const folder = process.argv[2]!
 const root = openRootKey({ folder, storeHasData: true })
 const pepper = deriveKey(root.key, 'api-key-pepper')
-const audit = openSync(join(folder, 'audit.jsonl'), 'a', 0o600)
+const audit = await openLog(folder, (cause) => {
+  throw cause
+})
 const stores = await openSqlIdentity({ file: join(folder, 'merlon.db') })
 const keys = new Keys({
   ...stores,
@@ -23,10 +26,11 @@ const keys = new Keys({
   pepper: pepperId(pepper),
   random: randomBytes,
   clock: Date.now,
-  recorder: new Recorder(async (change) => {
-    writeSync(audit, `${JSON.stringify(change)}\n`)
-    fsyncSync(audit)
-  }, Date.now),
+  recorder: new Recorder(
+    ({ action, outcome, by, key }) =>
+      audit.commit({ type: 'key', success: true, level: 'info', action, outcome, by, key }),
+    Date.now,
+  ),
   lifetimeMs: 86_400_000,
   lifetimeMsMax: 86_400_000,
 })
@@ -43,5 +47,10 @@ async function work(): Promise<never> {
     writeSync(1, `- ${made.text}\n`)
   }
 }
+
+/** Calls beside the changes, whose records nobody waits for. */
+setInterval(() => {
+  for (let i = 0; i < 20; i++) audit.append({ type: 'tool_access', success: true, level: 'info', tool: 'echo' })
+}, 1)
 
 await Promise.all(Array.from({ length: 8 }, work))

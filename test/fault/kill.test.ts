@@ -1,18 +1,19 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { verifyAudit } from '../../packages/merlon/src/audit/verify.ts'
 import { ChangePoll } from '../../packages/merlon/src/identity/change-poll.ts'
 import { keyDigest } from '../../packages/merlon/src/identity/key-digest.ts'
 import { parseKey } from '../../packages/merlon/src/identity/key-format.ts'
 import { KeyRing } from '../../packages/merlon/src/identity/key-ring.ts'
 import { everyTenant } from '../../packages/merlon/src/identity/key-store.ts'
-import type { Change } from '../../packages/merlon/src/identity/recorded.ts'
 import { deriveKey, openRootKey } from '../../packages/merlon/src/sealing/root-key.ts'
 import { openSqlIdentity } from '../../packages/merlon/src/store/sql/identity-stores.ts'
+import { openLog, signerOf } from './audit-log.ts'
 
 const kills = 20
 const worker = join(import.meta.dirname, 'key-worker.ts')
@@ -53,15 +54,24 @@ async function workThenKill(acknowledgements: number, thenMs: number): Promise<v
   expect(heard).toBeGreaterThanOrEqual(acknowledgements)
 }
 
-/** What the audit log holds; its last line may have been cut short. */
-function auditLines(): Change[] {
-  return readFileSync(join(folder, 'audit.jsonl'), 'utf8')
-    .split('\n')
-    .filter((line) => line.endsWith('}'))
-    .map((line) => JSON.parse(line))
+/** The files of the audit log, oldest first. */
+function auditFiles(): string[] {
+  const names = readdirSync(folder).filter((name) => /^audit(?:-[0-9]+)?\.jsonl$/.test(name))
+  return names.sort((left, right) =>
+    left === 'audit.jsonl' ? 1 : right === 'audit.jsonl' ? -1 : left < right ? -1 : 1,
+  )
 }
 
-it(`keeps every acknowledged key and every acknowledged revoke through ${kills} kills (F1)`, {
+function auditRecords(): Record<string, unknown>[] {
+  return auditFiles().flatMap((name) =>
+    readFileSync(join(folder, name), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  )
+}
+
+it(`AL-02: keeps every acknowledged key and revoke, and a log that is whole, through ${kills} kills (F1, F21)`, {
   timeout: 60_000,
 }, async () => {
   const pepper = deriveKey(openRootKey({ folder, storeHasData: true }).key, 'api-key-pepper')
@@ -82,7 +92,23 @@ it(`keeps every acknowledged key and every acknowledged revoke through ${kills} 
     await store.close()
   }
 
-  const intended = new Set(auditLines().map(({ action, key }) => `${action} ${key}`))
+  // Each worker went on with the log where the kill had left it; what the last one left is healed the same way.
+  await (await openLog(folder, (cause) => expect.unreachable(String(cause)))).close()
+  const records = auditRecords()
+  const verdict = await verifyAudit({
+    files: auditFiles().map((name) => join(folder, name)),
+    publicKey: signerOf(folder).publicKey,
+    headFiles: [join(folder, 'audit-heads.jsonl')],
+  })
+  expect(verdict).toMatchObject({ ok: true, problems: [], records: records.length, logs: [{ size: records.length }] })
+  expect(verdict.logs).toHaveLength(1)
+  expect(records.filter(({ action }) => action === 'tamper')).toEqual([])
+
+  const done = new Set(records.flatMap(({ action, outcome, key }) => (outcome === 'done' ? [`${action} ${key}`] : [])))
+  for (const text of acknowledged.made) expect(done).toContain(`key.create ${parseKey(text)!.id}`)
+  for (const text of acknowledged.revoked) expect(done).toContain(`key.revoke ${parseKey(text)!.id}`)
+
+  const intended = new Set(records.map(({ action, key }) => `${action} ${key}`))
   const store = await openSqlIdentity({ file })
   const all = await store.keys.listKeys({ tenant: everyTenant, limit: 100_000 })
   for (const key of all) {
@@ -92,6 +118,6 @@ it(`keeps every acknowledged key and every acknowledged revoke through ${kills} 
   await store.close()
   const { made, revoked } = acknowledged
   console.info(
-    `${made.size + revoked.size} acknowledged changes checked after ${kills} kills: ${made.size} keys made, ${revoked.size} revoked; ${all.length} keys in the store`,
+    `${made.size + revoked.size} acknowledged changes checked after ${kills} kills: ${made.size} keys made, ${revoked.size} revoked; ${all.length} keys in the store; ${records.length} records in ${auditFiles().length} files are whole`,
   )
 })

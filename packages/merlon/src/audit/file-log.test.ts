@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { appendFile, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -460,6 +460,19 @@ describe('the files of a log', () => {
     expect(await reasons()).toEqual(['after'])
     expect(await verdict()).toMatchObject({ ok: true, records: before + 3 })
     expect(await files()).not.toContain('audit.jsonl.next')
+  })
+
+  test('a kill right after the next was begun loses nothing', async () => {
+    const log = await openLog(3_600_000, small)
+    for (let at = 0; (await files()).length < 3; at++) await log.commit(entry(`r${at}`))
+    const copy = join(folder, 'copy')
+    await cp(folder, copy, { recursive: true, filter: (source) => !source.startsWith(copy) })
+    await closeLog(log)
+    path = join(copy, 'audit.jsonl')
+    const next = await openLog()
+    await closeLog(next)
+    expect(failures).toEqual([])
+    expect(await records('audit')).toMatchObject([{ action: 'recovered', detail: { unsigned: 1, torn: 0 } }])
   })
 
   test('AL-02: a head is signed when it is due, only where something is new, and told when it is on the disk', async () => {

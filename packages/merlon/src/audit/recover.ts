@@ -61,11 +61,14 @@ export async function recover(files: SegmentFiles, publicKey: KeyObject): Promis
     const problem = found ?? problemOf(undefined, `${basename(newest)} is no log`)
     return { state: 'tampered', problem, log: current?.log }
   }
-  const missing = beyond(current, lastHead) ?? (await breakBefore(newest, active ? closed.at(-1) : undefined))
+  const { log, replaces, segment, range, prev } = current
+  // A file is begun behind the head that closed the one before.
+  const signed = Math.max(current.signed, current.first)
+  const missing =
+    beyond({ log, replaces, signed }, lastHead) ?? (await breakBefore(newest, active ? closed.at(-1) : undefined))
   if (missing !== undefined) {
     return { state: 'tampered', problem: problemOf(current.log, missing), log: current.log }
   }
-  const { log, segment, range, prev, signed } = current
   return {
     state: 'sound',
     chain: new Chain({ log, segment, range, prev, signed }),
