@@ -254,7 +254,10 @@ async function enrol(server: Server, { tenants, users }: IdentityStores): Promis
     const tenant = person.startsWith('A.') ? 'tenant-a' : 'tenant-b'
     const { role, scopes } = who[person]
     await tenants.ensureTenant(tenant, Date.now())
-    await users.createUser({ id: `usr_${tenant}_${role}`, tenant, name: role, role, status: 'active' }, Date.now())
+    const id = `usr_${tenant}_${role}`
+    // Some share a user and have a key each.
+    if ((await users.findUserById(tenant, id)) === undefined)
+      await users.createUser({ id, tenant, name: role, role, status: 'active' }, Date.now())
     keys.set(person, await issue(server, { tenant, user: role, name: person, scopes }))
   }
   return keys
