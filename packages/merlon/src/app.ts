@@ -5,6 +5,7 @@ import type { Clock, RandomBytes } from './call.ts'
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import type { Secrets } from './config/secrets.ts'
+import { controlParts } from './control-parts.ts'
 import type { Log } from './dispatch/services.ts'
 import { Fault } from './errors.ts'
 import { every } from './every.ts'
@@ -47,6 +48,8 @@ export interface ServerOptions {
 export interface Server {
   /** The address of the MCP endpoint. */
   readonly url: string
+  /** Where the control plane is: its own address, and the socket in the data folder. */
+  readonly control: { readonly url: string | undefined; readonly socket: string | undefined }
   /** The key that the first start made, shown this once. */
   readonly firstStart: { readonly key: string; readonly expiresAt: number } | undefined
   /** Creates, lists, rotates and revokes API keys of this installation. */
@@ -86,6 +89,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       history: config.resumability.enabled ? new MemoryHistoryStore(config.resumability) : undefined,
       limits: limits.store,
       watch,
+      control: (sessions) => controlParts({ installation, sessions, watch, clock, random }),
       mode,
       log,
       clock,
@@ -100,6 +104,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     installation.audit.append(startEntry(config, version))
     return {
       url: serving.url,
+      control: serving.control,
       firstStart: firstKey && { key: firstKey.text, expiresAt: firstKey.key.expiresAt },
       keys: installation.keys,
       async close() {

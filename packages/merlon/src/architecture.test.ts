@@ -50,6 +50,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'installation.ts',
     'login-limits.ts',
     'open-audit.ts',
+    'control-parts.ts',
     'serve.ts',
     'every.ts',
     'store',
@@ -81,6 +82,9 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'installation.ts': ['open-audit.ts', 'open-identity.ts', 'open-tokens.ts', 'config:types', ...slices],
   'serve.ts': [
     'config:types',
+    'admin:types',
+    'control-parts.ts',
+    'serve-admin.ts',
     'installation.ts:types',
     'credentials.ts',
     'every.ts',
@@ -97,10 +101,14 @@ const table: Readonly<Record<string, readonly string[]>> = {
   admin: ['wire/json.ts', ...slices],
   'control-routes.ts': ['admin', 'transport', 'guard'],
   'control-socket.ts': [],
+  'control-parts.ts': ['admin', 'installation.ts:types', 'sealing', 'session:types'],
+  // The same for a command, where nobody serves.
+  'local-control.ts': ['admin', 'app.ts', 'config:types', 'control-parts.ts', 'file-lock.ts', 'identity'],
   'serve-admin.ts': [
     'admin',
     'control-routes.ts',
     'control-socket.ts',
+    'observe.ts',
     'config:types',
     'transport',
     'guard',

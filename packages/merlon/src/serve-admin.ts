@@ -3,8 +3,9 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pageStyleHash } from './admin/api-page.ts'
 import { listens } from './admin/http-control.ts'
-import { operations } from './admin/operations.ts'
+import { operations, operationsByName } from './admin/operations.ts'
 import type { ControlParts } from './admin/parts.ts'
+import type { Clock } from './call.ts'
 import type { Config } from './config/schema.ts'
 import { type ControlDoor, ControlRoutes, controlEdge, controlProblem } from './control-routes.ts'
 import { type BoundSocket, listenOnSocket } from './control-socket.ts'
@@ -13,10 +14,12 @@ import type { Fault } from './errors.ts'
 import type { Gate } from './guard/gate.ts'
 import { ownHosts, publicHosts } from './guard/own-hosts.ts'
 import { ProxyRanges } from './guard/proxy-ranges.ts'
+import { requestLog } from './observe.ts'
 import { answerHeaders } from './transport/answer-headers.ts'
 import type { HttpCall } from './transport/http-call.ts'
-import { createHttpServer, type HttpOptions } from './transport/http-server.ts'
+import { createHttpServer, type Problem } from './transport/http-server.ts'
 import { OpenStreams } from './transport/open-streams.ts'
+import type { RouteTable } from './transport/routes.ts'
 import type { TlsMaterial } from './transport/tls.ts'
 
 export interface ServeControlOptions {
@@ -30,8 +33,8 @@ export interface ServeControlOptions {
   readonly verify: Gate['verify']
   readonly tls: TlsMaterial | undefined
   readonly log: Log
+  readonly clock: Clock
   readonly onRefused: (call: HttpCall, fault: Fault) => void
-  readonly onAnswered: HttpOptions['onAnswered']
 }
 
 export interface ServingControl {
@@ -53,10 +56,17 @@ const closeGraceMs = 1_000
 /** The name of the socket in the data folder. */
 export const controlSocketName = 'control.sock'
 
-/** The routes of the control plane for the listener of the MCP endpoint: their own door, and everything else as there. */
-export function sharedControlRoutes({ parts, verify, gate }: Pick<ServeControlOptions, 'parts' | 'verify' | 'gate'>) {
-  const own = operations.filter(({ path }) => path.startsWith('/api/') || path === '/metrics')
-  return new ControlRoutes(own, parts, 'network', { ...gate, verify })
+/** The control plane at the listener of the MCP endpoint: behind a door of its own, and everything else as there. */
+export function sharedControl({ parts, verify, gate }: Pick<ServeControlOptions, 'parts' | 'verify' | 'gate'>): {
+  readonly routes: RouteTable
+  readonly problem: Problem
+} {
+  const isOurs = (path: string | undefined) => path === '/metrics' || path?.startsWith('/api/') === true
+  const own = operations.filter(({ path }) => isOurs(path))
+  return {
+    routes: new ControlRoutes(own, parts, 'network', { ...gate, verify }),
+    problem: (fault, call) => (isOurs(call.path) ? controlProblem(fault, call) : undefined),
+  }
 }
 
 /** Serves the control plane: to whoever can open the socket in the data folder, and on an address of its own. */
@@ -128,7 +138,7 @@ async function serveSocket(
 }
 
 function httpServer(options: ServeControlOptions, door: ControlDoor, gate: Gate, tls: TlsMaterial | undefined) {
-  const { config, parts, onRefused, onAnswered } = options
+  const { config, parts, log, clock, onRefused } = options
   const { limits, admin } = config
   return createHttpServer({
     gate,
@@ -149,7 +159,11 @@ function httpServer(options: ServeControlOptions, door: ControlDoor, gate: Gate,
     edge: controlEdge(door),
     problem: controlProblem,
     onRefused,
-    onAnswered,
+    // A path of ours may hold an id: the operation says as much, in words that are no client's.
+    onAnswered: requestLog(config.log.requests, log, clock, {
+      route: () => false,
+      method: (name) => operationsByName.has(name),
+    }),
   })
 }
 

@@ -1,11 +1,14 @@
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
+import type { ControlParts } from './admin/parts.ts'
+import type { Sessions } from './admin/sessions.ts'
 import { StrangerLog } from './audit/stranger-log.ts'
 import type { Clock, RandomBytes, ScopeSet } from './call.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import { loadCatalog } from './catalog/load.ts'
 import { changedKinds, watchCatalog } from './catalog/watch.ts'
 import type { Config } from './config/schema.ts'
+import { sessionsOf } from './control-parts.ts'
 import { loadAuthenticator, verifiers } from './credentials.ts'
 import { Changes } from './dispatch/changes.ts'
 import { createDispatch, type Recorder } from './dispatch/dispatch.ts'
@@ -14,6 +17,7 @@ import { LiveSessions } from './dispatch/live-sessions.ts'
 import { recorder } from './dispatch/record.ts'
 import { AllRunning } from './dispatch/running.ts'
 import type { Log, Services } from './dispatch/services.ts'
+import type { Fault } from './errors.ts'
 import { every } from './every.ts'
 import type { Gate } from './guard/gate.ts'
 import { settle } from './guard/limit-calls.ts'
@@ -30,8 +34,10 @@ import { observeRefusal, requestLog } from './observe.ts'
 import { holds, scopeSet } from './policy/scopes.ts'
 import { routesFor } from './routes.ts'
 import { openSealer } from './sealing/seal.ts'
+import { type ServingControl, serveControl, sharedControl } from './serve-admin.ts'
 import type { SessionStore } from './session/session-store.ts'
 import { answerHeaders } from './transport/answer-headers.ts'
+import type { HttpCall } from './transport/http-call.ts'
 import { createHttpServer } from './transport/http-server.ts'
 import { OpenStreams } from './transport/open-streams.ts'
 import { readTls, type TlsFiles, tlsOptions, tlsWatch } from './transport/tls.ts'
@@ -51,6 +57,8 @@ export interface ServeOptions {
   /** Where calls are counted. */
   readonly limits: LimitStore
   readonly watch: Watch
+  /** What the control plane works with, given the sessions of this process. */
+  readonly control: (sessions: Sessions | undefined) => ControlParts
   readonly mode: 'start' | 'dev'
   readonly log: Log
   readonly clock: Clock
@@ -62,6 +70,7 @@ export interface ServeOptions {
 export interface Serving {
   /** The address of the MCP endpoint. */
   readonly url: string
+  readonly control: Pick<ServingControl, 'url' | 'socket'>
   /** Takes no new calls, lets those under way finish, ends what is left, and stops listening. */
   close(): Promise<void>
 }
@@ -206,9 +215,18 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     ready: () => !load.draining && !load.behind,
     keySet: () => tokens.signingKeys.keySet,
   })
+  const onRefused = (call: HttpCall, fault: Fault) =>
+    observeRefusal(call, fault, { audit: installation.audit, strangers, watch, log, clock })
+  const controlled = {
+    ...{ config, gate, tls, log, clock, onRefused, folder: resolve(options.project, config.store.folder) },
+    parts: options.control(sessions && sessionsOf(sessions, clock)),
+    verify: verify('control'),
+  }
+  const shared = config.admin.listener === 'shared' ? sharedControl(controlled) : undefined
   const server = createHttpServer({
     gate,
-    routes,
+    routes: shared === undefined ? routes : { get: (path) => routes.get(path) ?? shared.routes.get(path) },
+    problem: shared?.problem,
     headers,
     streams,
     tls,
@@ -216,8 +234,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     challenge: () => `Bearer resource_metadata="${metadataUrl()}"`,
     proofs: config.identity.issuers.some(({ dpop }) => dpop === 'required') ? proofAlgorithms.join(' ') : undefined,
     edge: (call) => edge.run(call),
-    onRefused: (call, fault) =>
-      observeRefusal(call, fault, { audit: installation.audit, strangers, watch, log, clock }),
+    onRefused,
     onAnswered: requestLog(config.log.requests, log, clock, {
       route: (path) => routes.has(path),
       method: (name) => kinds.has(name),
@@ -243,7 +260,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     every(config.session.sweepMs, sweepSessions, swept),
     every(30_000, sweepCounts, swept),
     every(10_000, countSessions, swept),
-    ...(tlsFiles === undefined ? [] : [every(1_000, renewTls(server, tlsFiles, log), swept)]),
   ]
 
   await new Promise<void>((listening, failed) => {
@@ -258,6 +274,15 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   if (hosts !== undefined && config.server.allowedHosts === undefined) {
     for (const host of [...own, ...publicHosts(base)]) hosts.add(host)
   }
+
+  const control = await serveControl(controlled).catch(async (error: unknown) => {
+    for (const timer of timers) clearInterval(timer)
+    await new Promise((closed) => server.close(closed).closeAllConnections())
+    throw error
+  })
+  if (tlsFiles !== undefined) timers.push(every(1_000, renewTls([server, ...control.servers], tlsFiles, log), swept))
+  const controlBase = shared === undefined ? control.url : base
+  if (controlBase !== undefined) tokens.doors.open('control', `${controlBase}/api`)
 
   const watching =
     options.mode === 'dev'
@@ -281,14 +306,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   return {
     url: `${scheme}://${own[0]}${config.server.endpoint}`,
+    control: { url: control.url, socket: control.socket },
     async close() {
       load.draining = true
       await watching?.close()
       const closed = new Promise<void>((done) => server.close(() => done()))
+      const uncontrolled = control.close()
       await services.running.drain(drainGraceMs)
       server.closeIdleConnections()
       setTimeout(() => server.closeAllConnections(), 1_000).unref()
-      await closed
+      await Promise.all([closed, uncontrolled])
       for (const timer of timers) clearInterval(timer)
       strangers.flush()
     },
@@ -296,12 +323,13 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 }
 
 /** Takes a renewed certificate for new connections; those that are open keep theirs. One that cannot be used is told, and the old one stays. */
-function renewTls(server: ReturnType<typeof createHttpServer>, files: TlsFiles, log: Log): () => void {
+function renewTls(servers: readonly ReturnType<typeof createHttpServer>[], files: TlsFiles, log: Log): () => void {
   const changed = tlsWatch(files)
   return () => {
-    if (!changed() || !('setSecureContext' in server)) return
+    if (!changed()) return
     try {
-      server.setSecureContext({ ...tlsOptions, ...readTls(files) })
+      const material = { ...tlsOptions, ...readTls(files) }
+      for (const server of servers) if ('setSecureContext' in server) server.setSecureContext(material)
       log.info({}, 'took the renewed certificate')
     } catch (error) {
       log.error({}, `kept the certificate as it was: ${error instanceof Error ? error.message : String(error)}`)

@@ -20,6 +20,11 @@ export interface HttpBounds {
   readonly callsPerConnectionMax: number
 }
 
+export type Problem = (
+  fault: Fault,
+  call: { readonly path?: string; readonly requestId: string | undefined },
+) => string | undefined
+
 export type OnAnswered = (call: HttpCall, status: number, bytes: number | undefined) => void
 
 export interface HttpOptions {
@@ -37,10 +42,7 @@ export interface HttpOptions {
   /** The guards of a path or method that is not served: it is refused like any other before it is looked for. */
   readonly edge: (call: Arrival) => unknown
   /** The body of a refusal where it is a problem document (RFC 9457). Default: nowhere. `path` is unknown where nothing could be read. */
-  readonly problem?: (
-    fault: Fault,
-    call: { readonly path?: string; readonly requestId: string | undefined },
-  ) => string | undefined
+  readonly problem?: Problem | undefined
   /** Told of each answer that is complete; `bytes` of its body, where that was no stream. */
   readonly onAnswered?: OnAnswered | undefined
   /** Records a refusal: called exactly once for each. */
