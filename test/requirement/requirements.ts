@@ -210,9 +210,74 @@ export const requirements = {
   },
   'AK-12': { promise: 'Noting the last use never brings back a revoked key.', source: 'OWASP ASVS 5.0 V15.4.2' },
 
+  'RS-01': {
+    promise:
+      'A token is signed with a key pair, in a way its issuer may use; unsigned tokens and shared secrets are refused.',
+    source: 'RFC 8725 §3.1, §3.2',
+  },
+  'RS-02': {
+    promise: 'A token is taken only from a configured issuer and for exactly this resource.',
+    source: 'RFC 8707 §2; RFC 9068 §4',
+  },
+  'RS-03': {
+    promise: 'A token ends, has begun, and lives no longer than it may.',
+    source: 'RFC 7519 §4.1.4-6; RFC 9068 §4',
+  },
+  'RS-04': {
+    promise: 'What was signed for another purpose is no access token.',
+    source: 'RFC 8725 §3.11; RFC 9068 §4',
+  },
+  'RS-05': {
+    promise:
+      'A token does not say where its key is; its kid chooses within the key set of its issuer and nowhere else.',
+    source: 'RFC 8725 §3.10',
+  },
+  'RS-06': {
+    promise:
+      'Key sets are read from the configured place alone, bounded, cached, and not again and again; an outage is no bad token.',
+    source: 'OWASP ASVS 5.0 V10.3; RFC 8725 §3.10',
+  },
+  'RS-07': {
+    promise:
+      'A subject is its issuer and its name there, in the tenant that the configured claim says; without one it is 403.',
+    source: 'RFC 9068 §5; OWASP ASVS 5.0 V10.3.3',
+  },
+  'RS-08': {
+    promise: 'A token may do what its scopes say, its role grants and its issuer may give, and no more.',
+    source: 'MCP, Security Best Practices, "Scope Minimization"',
+  },
+  'RS-09': {
+    promise: 'A token has one spelling: three parts, canonical, small, without a repeated member.',
+    source: 'RFC 8725 §3; RFC 7515 §3.1',
+  },
+  'RS-10': {
+    promise: 'Refusals say where to learn more, and the metadata comes from the configuration, never from a request.',
+    source: 'RFC 9728 §3, §5.1; RFC 6750 §3',
+  },
+  'RS-11': {
+    promise: 'What a token consists of is told nowhere: not to others, not in a record, a log or an answer.',
+    source: 'MCP authorization, "Access Token Privilege Restriction"',
+  },
   'RS-12': {
     promise: 'A credential of another maker is good until it ends, and no longer.',
     source: 'OWASP ASVS 5.0 V7.4.1',
+  },
+  'RS-13': {
+    promise: 'A token that is bound to a key is good with a proof for this request alone, once.',
+    source: 'RFC 9449 §7.1, §11.1',
+  },
+  'RS-14': {
+    promise: 'A challenge for more names the scope of this call and no other.',
+    source: 'MCP authorization, "Scope Challenge Handling"',
+  },
+  'AS-14': {
+    promise:
+      'Keys that sign tokens are published before they sign and kept until what they signed has ended; the key set holds public parts alone.',
+    source: 'OWASP ASVS 5.0 V11.1.1',
+  },
+  'AD-01': {
+    promise: 'What opens the MCP endpoint opens nothing at the control plane, and the other way round.',
+    source: 'OWASP ASVS 5.0 V8.4.2',
   },
 
   // Who may do what

@@ -13,6 +13,7 @@ import { pathCases } from './paths.ts'
 import { revocationCases } from './revocation.ts'
 import { sealedStateCases } from './sealed-state.ts'
 import { sessionCases } from './sessions.ts'
+import { tokenCases } from './tokens.ts'
 
 /** Every row of the corpus that this release answers for. */
 export const cases: readonly AttackCase[] = [
@@ -22,6 +23,7 @@ export const cases: readonly AttackCase[] = [
   ...answerCases,
   ...originCases,
   ...apiKeyCases,
+  ...tokenCases,
   ...revocationCases,
   ...authorizationCases,
   ...hiddenCases,
