@@ -1,0 +1,54 @@
+import { createSecretKey } from 'node:crypto'
+import { Attempts } from './admin/attempts.ts'
+import type { ControlParts } from './admin/parts.ts'
+import type { Sessions } from './admin/sessions.ts'
+import type { Clock, RandomBytes } from './call.ts'
+import type { Installation } from './installation.ts'
+import { openSealer } from './sealing/seal.ts'
+import type { SessionStore } from './session/session-store.ts'
+
+export interface ControlPartsOptions {
+  readonly installation: Pick<Installation, 'identity' | 'tokens' | 'audit' | 'auditReader' | 'sealing'>
+  /** Of a process that serves. */
+  readonly sessions?: Sessions | undefined
+  readonly watch?: ControlParts['watch']
+  readonly clock: Clock
+  readonly random: RandomBytes
+}
+
+/** What is sealed with a key of its own that comes from the root key. */
+const sealedFor = ['request states', 'cursors', 'event ids', 'signing keys']
+
+/** What the control plane works with. */
+export function controlParts({ installation, sessions, watch, clock, random }: ControlPartsOptions): ControlParts {
+  const { identity, tokens, audit, auditReader, sealing } = installation
+  return {
+    clock,
+    audit,
+    roles: identity.roles,
+    cursors: openSealer(sealing.cursor, random),
+    // Kept in this process alone, so the key may end with it.
+    attempts: new Attempts(openSealer(createSecretKey(random(32)), random), random),
+    sealedFor,
+    users: identity.users,
+    tenants: identity.tenants,
+    agents: identity.agents,
+    keys: identity.keys,
+    signIns: identity.signIns,
+    tokens: tokens.tokens,
+    doors: tokens.doors,
+    signingKeys: tokens.signingKeys,
+    auditReader,
+    sessions,
+    watch,
+  }
+}
+
+/** The sessions that the process serves. */
+export function sessionsOf(store: SessionStore, clock: Clock): Sessions {
+  return {
+    list: async (reach, page) => store.list(reach, page, clock()),
+    get: async (reach, id) => store.findListed(reach, id, clock()),
+    end: async (reach, id) => store.endListed(reach, id, clock()),
+  }
+}
