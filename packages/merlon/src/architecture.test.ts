@@ -38,6 +38,11 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'identity',
     'sealing/key-material.ts',
     'admin',
+    // Without a running server a command is the control plane itself.
+    'local-control.ts',
+    // Copied files are verified by whoever has them: with no server, and no installation.
+    'audit/verify.ts',
+    'audit/audit-reader.ts:types',
     'config-audit',
   ],
   // What a project imports.

@@ -152,10 +152,7 @@ function send(
     request.on('response', (response) => {
       const { statusCode: status = 0, headers } = response
       const handed = status === 200 ? take : undefined
-      receive(response, handed).then(
-        (text) => answered({ status, headers, text }),
-        (cause) => failed(new ControlUnreachable('lost', cause)),
-      )
+      receive(response, handed).then((text) => answered({ status, headers, text }), failed)
     })
     request.end(body)
   })
@@ -164,13 +161,21 @@ function send(
 /** The whole of an answer, or nothing where it is handed on piece by piece. */
 async function receive(response: IncomingMessage, take: ControlInput['take']): Promise<string | undefined> {
   response.setEncoding('utf8')
+  const pieces = (response as AsyncIterable<string>)[Symbol.asyncIterator]()
   let text = ''
-  for await (const piece of response as AsyncIterable<string>) {
-    if (take !== undefined) await take(piece)
-    else if (text.length + piece.length > answerLengthMax) throw new Error('the answer is too large')
-    else text += piece
+  try {
+    for (;;) {
+      const { done, value } = await pieces.next().catch((cause: unknown) => {
+        throw new ControlUnreachable('lost', cause)
+      })
+      if (done) return take === undefined ? text : undefined
+      if (take !== undefined) await take(value)
+      else if (text.length + value.length > answerLengthMax) throw new ControlUnreachable('foreign')
+      else text += value
+    }
+  } finally {
+    response.destroy()
   }
-  return take === undefined ? text : undefined
 }
 
 function read({ status, headers, text }: Answer, expected: number): ControlAnswer {

@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
@@ -11,12 +14,18 @@ export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Prints a result. */
   out(text: string): void
+  /** Prints a piece of a long result, and answers when there is room for the next. */
+  write(piece: string): Promise<void>
   /** Says something that is not a result. */
   say(text: string): void
   /** Whether a person is there to answer. */
   readonly interactive: boolean
   /** Asks for a yes. Everything else is a no. */
   confirm(question: string): Promise<boolean>
+  /** Asks for a secret, and does not show what is typed. */
+  askSecret(question: string): Promise<string>
+  /** All of standard input. */
+  readInput(): Promise<string>
 }
 
 /** What a command could not do, in words for the person who ran it, and the next thing to try. */
@@ -31,6 +40,11 @@ export class CliError extends Error {
     this.hint = hint
     this.exitCode = exitCode
   }
+}
+
+/** Whoever read the output reads no more, as `head` after its lines. There is nothing left to do, and nothing is wrong. */
+export class NobodyReads extends Error {
+  override readonly name = 'NobodyReads'
 }
 
 export interface ProjectOption {
@@ -69,13 +83,39 @@ export function mustBeProject(project: string, { catalog, store }: Config): void
   )
 }
 
+/** Goes on where a person says yes, or `--yes` was given. */
+export async function mustConfirm(
+  context: CliContext,
+  { yes }: { readonly yes?: true },
+  question: string,
+): Promise<void> {
+  if (yes || (await context.confirm(question))) return
+  if (context.interactive) throw new CliError('nothing was changed')
+  throw new CliError('it asks first, and nobody is here to answer', 'add --yes', { exitCode: 2 })
+}
+
 /** The process as a context. */
 export function processContext(): CliContext {
   const interactive = process.stdin.isTTY === true && process.stderr.isTTY === true
+  let read = true
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    read = false
+  })
+  const print = (text: string): boolean => {
+    if (!read) throw new NobodyReads()
+    return process.stdout.write(text)
+  }
   return {
     cwd: process.cwd(),
     env: { ...process.env },
-    out: (text) => void process.stdout.write(`${text}\n`),
+    out: (text) => void print(`${text}\n`),
+    write: async (piece) => {
+      if (print(piece)) return
+      await once(process.stdout, 'drain').catch((cause: unknown) => {
+        throw read ? cause : new NobodyReads()
+      })
+    },
     say: (text) => void process.stderr.write(`${text}\n`),
     interactive,
     async confirm(question) {
@@ -87,5 +127,21 @@ export function processContext(): CliContext {
         lines.close()
       }
     },
+    async askSecret(question) {
+      // What is typed is echoed to the output of the lines, and this one shows nothing of it.
+      const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+      process.stderr.write(question)
+      const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true })
+      try {
+        return await new Promise<string>((typed, stopped) => {
+          lines.once('line', typed)
+          lines.once('close', () => stopped(new CliError('nothing was changed')))
+        })
+      } finally {
+        lines.close()
+        process.stderr.write('\n')
+      }
+    },
+    readInput: () => text(process.stdin),
   }
 }

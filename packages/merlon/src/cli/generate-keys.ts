@@ -1,31 +1,48 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Command } from 'commander'
 import { freshKeyMaterial } from '../sealing/key-material.ts'
-import { type CliContext, CliError, type ProjectOption, projectFolder, withProject } from './context.ts'
+import { type CliContext, CliError, type ProjectOption, projectFolder } from './context.ts'
+import type { Noun } from './control-command.ts'
 import { createKey } from './key.ts'
 
+type SecretsOptions = ProjectOption & { readonly secrets?: true; readonly write?: true; readonly json?: true }
+
 /** `generate-keys`: an API key to begin with; with `--secrets`, the secrets of an installation. */
-export function registerGenerateKeysCommand(program: Command, context: CliContext): void {
-  withProject(program.command('generate-keys'))
-    .description('make an API key to begin with, or the secrets of an installation')
-    .option('--name <name>', 'the name of the key', 'local')
-    .option('--scopes <list>', 'what the key may do', 'read,write')
-    .option('--secrets', 'make ENCRYPTION_KEY and API_KEY_SECRET instead')
-    .option('--write', 'with --secrets: write them to a new .env (mode 600) instead of printing them')
-    .option('--json', 'print JSON')
-    .action(
-      async (options: ProjectOption & { name: string; scopes: string; secrets?: true; write?: true; json?: true }) => {
-        if (options.secrets) return generateSecrets(context, options)
-        if (options.write) {
-          throw new CliError('--write goes with --secrets', 'merlon generate-keys --secrets --write', { exitCode: 2 })
-        }
-        await createKey(context, options)
+export const generateKeysNoun: Noun = {
+  name: 'key',
+  does: '',
+  commands: [
+    {
+      ...createKey,
+      name: 'generate-keys',
+      does: 'make an API key to begin with, or the secrets of an installation',
+      flags: {
+        ...createKey.flags,
+        'body.name': { does: 'the name of the key (default: local)' },
+        'body.scopes': { does: 'what the key may do (default: read,write)' },
       },
-    )
+      more: (command) =>
+        command
+          .option('--secrets', 'make ENCRYPTION_KEY and API_KEY_SECRET instead')
+          .option('--write', 'with --secrets: write them to a new .env (mode 600) instead of printing them'),
+      before: async (context, options: SecretsOptions) => {
+        if (options.secrets) {
+          generateSecrets(context, options)
+          return 0
+        }
+        if (!options.write) return undefined
+        throw new CliError('--write goes with --secrets', 'merlon generate-keys --secrets --write', { exitCode: 2 })
+      },
+      prepare: (input, run) => {
+        input.body['name'] ??= 'local'
+        input.body['scopes'] ??= ['read', 'write']
+        return createKey.prepare?.(input, run)
+      },
+    },
+  ],
 }
 
-function generateSecrets(context: CliContext, options: ProjectOption & { write?: true; json?: true }): void {
+function generateSecrets(context: CliContext, options: SecretsOptions): void {
   const secrets = { ENCRYPTION_KEY: freshKeyMaterial(), API_KEY_SECRET: freshKeyMaterial() }
   const lines = Object.entries(secrets).map(([name, value]) => `${name}=${value}`)
   if (options.write) {

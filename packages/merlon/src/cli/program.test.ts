@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { CliContext } from './context.ts'
 import { run } from './program.ts'
+import { silentContext } from './silent-context.fixture.ts'
 
 let project = ''
 beforeAll(() => {
@@ -16,7 +16,7 @@ async function merlon(args: readonly string[], answer?: boolean) {
   const out: string[] = []
   const said: string[] = []
   const asked: string[] = []
-  const context: CliContext = {
+  const context = silentContext({
     cwd: project,
     env: { MERLON_LOG_LEVEL: 'silent' },
     out: (text) => void out.push(text),
@@ -26,7 +26,7 @@ async function merlon(args: readonly string[], answer?: boolean) {
       asked.push(question)
       return answer === true
     },
-  }
+  })
   return { exitCode: await run(args, context), out: out.join('\n'), said: said.join('\n'), asked }
 }
 
@@ -49,15 +49,15 @@ describe('the command line', () => {
       said: 'merlon: nothing was changed',
       asked: [`Revoke ${id} (to-go) for good?`],
     })
-    const still = JSON.parse((await merlon(['key', 'list', '--json'])).out)
-    expect(still.find((key: { id: string }) => key.id === id).revokedAt).toBeNull()
+    const { items } = JSON.parse((await merlon(['key', 'list', '--json'])).out)
+    expect(items.find((key: { id: string }) => key.id === id)).toMatchObject({ isActive: true })
     expect((await merlon(['key', 'revoke', id], true)).out).toBe(`${id} is revoked`)
     expect((await merlon(['key', 'revoke', id, '--json'])).asked).toEqual([])
   })
 
   test('the key of the first start, which nobody saw, does not stand', async () => {
-    const keys: { name: string; revokedAt: string | null }[] = JSON.parse((await merlon(['key', 'list', '--json'])).out)
-    expect(keys.find(({ name }) => name === 'first-start')?.revokedAt).not.toBeNull()
+    const { items } = JSON.parse((await merlon(['key', 'list', '--json'])).out)
+    expect(items.find(({ name }: { name: string }) => name === 'first-start')).toMatchObject({ isActive: false })
   })
 
   test.each([

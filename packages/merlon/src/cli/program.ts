@@ -1,13 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { version } from '../version.ts'
 import { registerBuildCommand } from './build.ts'
 import { registerConfigCommands } from './config.ts'
-import type { CliContext } from './context.ts'
+import { type CliContext, NobodyReads } from './context.ts'
+import { registerNoun } from './control-command.ts'
+import { groups, single } from './control-commands.ts'
 import { failureOf } from './explain-failure.ts'
-import { registerGenerateKeysCommand } from './generate-keys.ts'
-import { registerKeyCommands } from './key.ts'
 import { registerServerCommands } from './server-command.ts'
-import { registerUserCommands } from './user.ts'
 
 /** Runs one command line. Answers its exit code: 0 done, 1 refused or failed, 2 the command line itself is wrong. */
 export async function run(args: readonly string[], context: CliContext): Promise<number> {
@@ -23,7 +22,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
     await program.parseAsync(args, { from: 'user' })
     return outcome.exitCode
   } catch (thrown) {
-    if (isHelp(thrown)) return 0
+    if (isHelp(thrown) || thrown instanceof NobodyReads) return 0
     // A group such as `config` was named without a command of its own; what it takes has just been printed.
     if (thrown instanceof CommanderError && thrown.code === 'commander.help') return 2
     const { says, hint, exitCode } = failureOf(thrown, commandNamed(program, args))
@@ -36,14 +35,16 @@ export async function run(args: readonly string[], context: CliContext): Promise
 export function buildProgram(context: CliContext, exitWith: (exitCode: number) => void): Command {
   const program = new Command('merlon')
     .description('A secure MCP server: tools, resources and prompts in folders, served behind every guard.')
-    .version(version(), '--version', 'print the version')
+    .version(version, '--version', 'print the version')
     .helpOption('--help', 'show what a command takes')
   registerServerCommands(program, context, exitWith)
   registerBuildCommand(program, context)
-  registerGenerateKeysCommand(program, context)
-  registerKeyCommands(program, context)
-  registerUserCommands(program, context)
-  registerConfigCommands(program, context)
+  for (const noun of single) registerNoun(program, noun, context, exitWith)
+  for (const [name, nouns] of groups) {
+    const group = program.command(name).description(nouns[0]?.does ?? '')
+    for (const noun of nouns) registerNoun(group, noun, context, exitWith)
+  }
+  registerConfigCommands(program, context, exitWith)
   quieten(program, context)
   return program
 }
@@ -78,9 +79,4 @@ function commandNamed(program: Command, args: readonly string[]): string {
     command = inner
   }
   return names.join(' ')
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '0'
 }

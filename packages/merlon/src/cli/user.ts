@@ -1,57 +1,106 @@
-import type { Command } from 'commander'
-import { localOperator } from '../identity/keys.ts'
-import { type CliContext, CliError, type ProjectOption, withProject } from './context.ts'
-import { mustConfirm, refusal, withKeys } from './key.ts'
+import { CliError } from './context.ts'
+import { column, type Noun } from './control-command.ts'
+import { givenSecret, isGiven } from './secret-input.ts'
 
-interface UserOptions extends ProjectOption {
-  readonly tenant: string
-}
+const about = { words: ['<name>'], about: 'thing' } as const
+const role = { does: 'a role of the configuration, as role list shows them' }
+const email = { does: 'what the user signs in with' }
+const passwordOfNew = { word: 'password', question: 'Password (empty: cannot sign in)', twice: true } as const
 
-/** `user create`, `disable`, `enable`: whom keys act for. A key never reaches further than the role of its user. */
-export function registerUserCommands(program: Command, context: CliContext): void {
-  const user = program.command('user').description('make, disable and enable the users that keys act for')
-  const one = (name: string, does: string): Command =>
-    withProject(user.command(name))
-      .description(does)
-      .argument('<name>', 'the name of the user')
-      .option('--tenant <name>', 'the tenant of the user', 'default')
-
-  one('create', 'make a user, and its tenant where it is the first there')
-    .requiredOption('--role <role>', 'a role of the configuration, such as user or admin')
-    .option('--json', 'print JSON')
-    .action((name: string, options: UserOptions & { role: string; json?: true }) =>
-      withKeys(context, options, async (keys) => {
-        const { tenant, role } = options
-        const made = await keys.createUser({ tenant, name, role }, localOperator)
-        if (!made.ok) {
-          if (made.reason === 'name-taken')
-            throw new CliError(`there is a user named ${name} in ${tenant}`, 'choose another name')
-          throw refusal(made.reason, { user: name })
+export const userNoun: Noun = {
+  name: 'user',
+  does: 'make and manage the users that sign in and that keys act for',
+  prefix: 'usr_',
+  get: 'users.get',
+  find: 'users.list',
+  label: ({ name }) => String(name),
+  commands: [
+    {
+      name: 'create',
+      operation: 'users.create',
+      does: 'make a user',
+      words: ['[name]'],
+      first: 'body.name',
+      flags: { 'body.tenant': { does: 'its tenant (default: your own)' }, 'body.role': role, 'body.email': email },
+      secret: { ...passwordOfNew, prepared: true },
+      more: (command) => command.option('--operator', 'the role operator, which manages every tenant'),
+      prepare: async ({ body }, { context, options }) => {
+        if (options['operator']) {
+          if (body['role'] !== undefined) {
+            throw new CliError('--operator and --role name two roles', 'leave one out', { exitCode: 2 })
+          }
+          body['role'] = 'operator'
         }
-        const { id } = made.user
-        context.out(options.json ? JSON.stringify({ id, tenant, name, role }, null, 2) : id)
-        context.say(
-          `merlon: ${name} of ${tenant} has the role ${role}; make a key: merlon key create --user ${name} --tenant ${tenant} …`,
-        )
-      }),
-    )
-
-  one('disable', 'refuse every key of a user from now on')
-    .option('--yes', 'do not ask')
-    .action((name: string, options: UserOptions & { yes?: true }) =>
-      withKeys(context, options, async (keys) => {
-        await mustConfirm(context, options, `Refuse every key of ${name} from now on?`)
-        const done = await keys.setUserStatus({ tenant: options.tenant, name }, 'disabled', localOperator)
-        if (!done.ok) throw refusal(done.reason, { user: name })
-        context.out(`${name} is disabled`)
-      }),
-    )
-
-  one('enable', 'let the keys of a user act again').action((name: string, options: UserOptions) =>
-    withKeys(context, options, async (keys) => {
-      const done = await keys.setUserStatus({ tenant: options.tenant, name }, 'active', localOperator)
-      if (!done.ok) throw refusal(done.reason, { user: name })
-      context.out(`${name} is enabled`)
-    }),
-  )
+        // Whoever is known by an e-mail need not think of a name as well.
+        if (body['name'] === undefined && typeof body['email'] === 'string')
+          body['name'] = body['email'].split('@', 1)[0]
+        if (body['email'] === undefined && !isGiven(options, 'password')) return
+        const password = await givenSecret(context, options, passwordOfNew)
+        if (password !== undefined) body['password'] = password
+      },
+      says: ({ id }) => String(id),
+      aside: ({ name, tenant, role, hasPassword }) => {
+        const key = `merlon key create --user ${name} --tenant ${tenant} …`
+        return `${name} of ${tenant} has the role ${role}; ${hasPassword ? 'they can sign in' : `make a key: ${key}`}`
+      },
+    },
+    {
+      name: 'list',
+      operation: 'users.list',
+      does: 'list the users',
+      columns: [
+        column('ID', 'id'),
+        column('TENANT', 'tenant'),
+        column('NAME', 'name'),
+        column('E-MAIL', 'email'),
+        column('ROLE', 'role'),
+        column('STATE', 'status'),
+        column('PASSWORD', 'hasPassword'),
+      ],
+    },
+    { name: 'show', operation: 'users.get', does: 'show a user', ...about },
+    {
+      name: 'update',
+      operation: 'users.update',
+      does: 'change a user',
+      ...about,
+      flags: { 'body.role': role, 'body.email': email },
+      says: ({ name }) => `${name} is changed`,
+    },
+    {
+      name: 'disable',
+      operation: 'users.update',
+      does: 'refuse every key and sign-in of a user from now on',
+      ...about,
+      flagless: true,
+      fixed: { body: { status: 'disabled' } },
+      question: (name) => `Refuse every key and sign-in of ${name} from now on?`,
+      says: ({ name }) => `${name} is disabled`,
+    },
+    {
+      name: 'enable',
+      operation: 'users.update',
+      does: 'let the keys of a user act again',
+      ...about,
+      flagless: true,
+      fixed: { body: { status: 'active' } },
+      says: ({ name }) => `${name} is enabled`,
+    },
+    {
+      name: 'set-password',
+      operation: 'users.set-password',
+      does: 'give a user a new password, and end their sign-ins',
+      ...about,
+      secret: { word: 'password', question: 'New password', twice: true },
+      says: (_, { words }) => `${words[0]} has a new password, and is signed out`,
+    },
+    {
+      name: 'remove',
+      operation: 'users.remove',
+      does: 'take a user away for good, with their agents, keys and sign-ins',
+      ...about,
+      question: (name) => `Take ${name} away for good, with their agents, keys and sign-ins?`,
+      says: (_, { words }) => `${words[0]} is removed`,
+    },
+  ],
 }

@@ -1,0 +1,12 @@
+import { type Column, column, type Thing } from './control-command.ts'
+
+/** What a person wants to see of a record first: when, who, what, of what, and what came of it. */
+export const recordColumns: readonly Column[] = [
+  column('TIME', 'timestamp'),
+  column('LEVEL', 'level'),
+  column('TYPE', 'type'),
+  { head: 'WHO', of: ({ by, clientId, principal, ip }: Thing) => by ?? clientId ?? principal ?? ip },
+  { head: 'WHAT', of: ({ action, tool, method }: Thing) => action ?? tool ?? method },
+  { head: 'OF', of: ({ target, key, tenant }: Thing) => target ?? key ?? tenant },
+  { head: 'OUTCOME', of: ({ code, outcome, success }: Thing) => code ?? outcome ?? (success ? 'done' : 'refused') },
+]

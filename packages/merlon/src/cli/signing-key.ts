@@ -1,0 +1,46 @@
+import { column, type Noun } from './control-command.ts'
+
+const columns = [
+  column('ID', 'id'),
+  column('ALG', 'alg'),
+  column('STATE', 'state'),
+  column('CREATED', 'createdAt'),
+  column('SIGNS FROM', 'activeFrom'),
+]
+
+export const signingKeyNoun: Noun = {
+  name: 'signing-key',
+  does: 'see and change the keys that sign access tokens',
+  commands: [
+    { name: 'list', operation: 'signing-keys.list', does: 'list the keys that sign access tokens', columns },
+    {
+      name: 'rotate',
+      operation: 'signing-keys.rotate',
+      does: 'publish a new key, which signs a little later',
+      says: ({ id }) => String(id),
+      aside: ({ id, activeFrom }) => `${id} is published, and signs from ${activeFrom}`,
+    },
+    {
+      name: 'retire',
+      operation: 'signing-keys.retire',
+      does: 'destroy a key at once, with all that it signed',
+      words: ['<id>'],
+      about: 'thing',
+      question: (id) => `Destroy ${id} at once? Every token that it signed is refused from then on.`,
+      says: ({ id }) => `${id} is destroyed`,
+    },
+  ],
+}
+
+export const encryptionKeyNoun: Noun = {
+  name: 'encryption-key',
+  does: 'see what is sealed, and with which keys',
+  commands: [
+    {
+      name: 'list',
+      operation: 'encryption-keys.list',
+      does: 'list what is sealed, and with which keys',
+      columns: [column('PURPOSE', 'purpose'), column('ALGORITHM', 'algorithm'), column('FROM', 'derivedFrom')],
+    },
+  ],
+}
