@@ -1,10 +1,11 @@
 /**
- * Prints what is generated from the code: the pages of docs/reference and the JSON Schema of the configuration file.
- * Run with Node 24: `node scripts/reference.ts`. A test compares what is committed with what this would write.
+ * Prints what is generated from the code: the pages of docs/reference, the hardening checklist and the JSON Schema of the
+ * configuration file. Run with Node 24: `node scripts/reference.ts`. A test compares what is committed with what this would write.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { configSchemaText, configurationPage } from '../packages/merlon/src/config/reference.ts'
+import { hardeningPage } from '../packages/merlon/src/config-audit/page.ts'
 import { errorsPage } from './errors-page.ts'
 
 /** Path from the root of the workspace → the text that belongs there. */
@@ -12,6 +13,7 @@ export const generated: ReadonlyMap<string, () => string> = new Map([
   ['packages/merlon/schema/merlon.config.schema.json', configSchemaText],
   ['docs/reference/configuration.md', configurationPage],
   ['docs/reference/errors.md', errorsPage],
+  ['docs/guide/hardening.md', hardeningPage],
 ])
 
 if (import.meta.main) {

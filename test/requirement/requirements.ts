@@ -279,6 +279,10 @@ export const requirements = {
     promise: 'What opens the MCP endpoint opens nothing at the control plane, and the other way round.',
     source: 'OWASP ASVS 5.0 V8.4.2',
   },
+  'AD-11': {
+    promise: 'A command takes a secret from a file that is private, the environment or a person, and prints none.',
+    source: 'OWASP ASVS 5.0 V13.3.1',
+  },
 
   // Who may do what
   'AU-01': { promise: 'What is not granted is denied; an empty role may do nothing.', source: 'OWASP ASVS 5.0 V8.2.1' },
@@ -379,7 +383,16 @@ export const requirements = {
     promise: 'A secret is referred to, never written into the configuration.',
     source: 'OWASP ASVS 5.0 V13.3.1',
   },
+  'SC-02': {
+    promise:
+      'Settings, files, keys, tools and the process are held to rules with a source each; what is fatal keeps it from starting.',
+    source: 'OWASP ASVS 5.0 V13; OWASP MCP Top 10 2025, MCP09',
+  },
   'SC-03': { promise: 'An unknown setting, or a value out of range, stops the start.', source: 'OWASP ASVS 5.0 V13' },
+  'SC-05': {
+    promise: 'A start with an option that opens the memory, the traffic or the trust of the process is refused.',
+    source: 'OWASP ASVS 5.0 V13.4.2',
+  },
   'SC-06': { promise: 'A list that is absent has its default; an empty one denies.', source: 'CVE-2026-33032' },
 
   // Sessions of the stateful revisions

@@ -1,8 +1,13 @@
 import type { Command } from 'commander'
+import { registerConfigAudit } from './config-audit.ts'
 import { type CliContext, loadProject, type ProjectOption, withProject } from './context.ts'
 
-/** `config show`, `config check`, `config schema`. None of them starts anything. */
-export function registerConfigCommands(program: Command, context: CliContext): void {
+/** `config show`, `config check`, `config schema`, `config audit`. None of them starts anything. */
+export function registerConfigCommands(
+  program: Command,
+  context: CliContext,
+  exitWith: (exitCode: number) => void,
+): void {
   const config = program.command('config').description('see and check the settings')
 
   withProject(config.command('show'))
@@ -29,6 +34,8 @@ export function registerConfigCommands(program: Command, context: CliContext): v
         throw thrown
       }
     })
+
+  registerConfigAudit(config, context, exitWith)
 
   config
     .command('schema')

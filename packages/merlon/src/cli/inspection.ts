@@ -26,17 +26,22 @@ export function exposure({ flags, nodeOptions, inspector }: Started): string | u
   return inspector === undefined ? undefined : 'an open inspector'
 }
 
-/**
- * Refuses to serve from a process whose memory others can read (ASVS V13.4.2), and keeps the inspector shut from then on:
- * Node.js opens one for any SIGUSR1 that nobody listens for. Stands before the secrets are read.
- */
-export function refuseInspection(say: (text: string) => void): void {
-  const found = exposure({
+/** The same, for this process. */
+export function exposureOfProcess(): string | undefined {
+  return exposure({
     flags: process.execArgv,
     nodeOptions: process.env['NODE_OPTIONS'],
     // A Node.js built without an inspector lacks the module, too.
     inspector: process.features.inspector ? process.getBuiltinModule('node:inspector').url() : undefined,
   })
+}
+
+/**
+ * Refuses to serve from a process whose memory others can read (ASVS V13.4.2), and keeps the inspector shut from then on:
+ * Node.js opens one for any SIGUSR1 that nobody listens for. Stands before the secrets are read.
+ */
+export function refuseInspection(say: (text: string) => void): void {
+  const found = exposureOfProcess()
   if (found !== undefined) {
     throw new CliError(
       `${found} lets others read the secrets of this process from its memory`,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { type CliContext, loadProject, mustBeProject, type ProjectOption, withProject } from './context.ts'
+import type { LoadedConfig } from '../config/load.ts'
+import { type CliContext, CliError, loadProject, mustBeProject, type ProjectOption, withProject } from './context.ts'
 import { firstStartText } from './first-start.ts'
 import { refuseInspection } from './inspection.ts'
 
@@ -31,8 +32,9 @@ export function registerServerCommands(
       .description(does)
       .action(async (options: ProjectOption) => {
         if (mode === 'start') refuseInspection(context.say)
-        const { project, config, secrets } = await loadProject(context, options)
+        const { project, config, origins, secrets } = await loadProject(context, options)
         mustBeProject(project, config)
+        await judgeProcess(mode, context, { config, origins, secrets })
         lendEnvironment(secrets.env, secrets.names)
         const { pino } = await import('pino')
         const log = pino(
@@ -60,6 +62,22 @@ export function registerServerCommands(
         }
         exitWith(await stopped)
       })
+  }
+}
+
+/** Refuses to start what the audit calls fatal, as far as the process itself shows it; `dev` only says so. */
+async function judgeProcess(
+  mode: 'start' | 'dev',
+  context: CliContext,
+  loaded: Pick<LoadedConfig, 'config' | 'origins' | 'secrets'>,
+): Promise<void> {
+  const { fatalAtStart, startLine } = await import('../config-audit/at-start.ts')
+  const source = { versions: process.versions, execArgv: process.execArgv, env: context.env }
+  const findings = fatalAtStart(source, loaded)
+  if (mode === 'dev') {
+    for (const finding of findings) context.say(`merlon: warning: ${startLine(finding)}`)
+  } else if (findings[0] !== undefined) {
+    throw new CliError(findings.map(startLine).join('\n  '), findings[0].rule.fix.replace(/\.$/, ''))
   }
 }
 
