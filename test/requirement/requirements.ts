@@ -324,12 +324,18 @@ export const requirements = {
     promise: 'A limit admits exactly what it says, also of calls that come at once.',
     source: 'OWASP ASVS 5.0 V15.4.2',
   },
+  'RL-02': {
+    promise:
+      'While a shared store of limits is out of reach nothing is without a limit: it is refused, or held to a part of it.',
+    source: 'OWASP ASVS 5.0 V16.5.3',
+  },
   'RL-03': {
     promise: 'What is counted by address takes an IPv6 /64 for one, and no text of a stranger makes a bucket.',
     source: 'OWASP ASVS 5.0 V6.3.1',
   },
   'RL-04': {
-    promise: 'Failed authentications count by address; a good key from there still passes.',
+    promise:
+      'Failed authentications count by address and key, and the wait between them doubles; a good key from there still passes.',
     source: 'OWASP ASVS 5.0 V6.1.1',
   },
   'RL-05': {
@@ -337,7 +343,8 @@ export const requirements = {
     source: 'draft-ietf-httpapi-ratelimit-headers',
   },
   'RL-06': {
-    promise: 'A principal has a bounded number of calls under way; one more is 503 and not begun.',
+    promise:
+      'A tool costs what it says. A principal, a tenant and a tool have a bounded number of calls under way; one more is 503 and not begun.',
     source: 'OWASP ASVS 5.0 V15.4.4',
   },
   'RL-07': {

@@ -6,6 +6,7 @@ import { configurationCases } from './configuration.ts'
 import { eventCases } from './events.ts'
 import { framingCases } from './framing.ts'
 import { hiddenCases } from './hidden.ts'
+import { limitCases } from './limits.ts'
 import { loadCases } from './load.ts'
 import { messageCases } from './messages.ts'
 import { originCases } from './origin-and-host.ts'
@@ -31,5 +32,6 @@ export const cases: readonly AttackCase[] = [
   ...sessionCases,
   ...eventCases,
   ...loadCases,
+  ...limitCases,
   ...configurationCases,
 ]

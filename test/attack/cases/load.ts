@@ -301,7 +301,7 @@ export const loadCases: readonly AttackCase[] = [
         RateLimit: /^"calls";r=0;t=[1-6]$/,
         'RateLimit-Policy': '"calls";q=100;w=600',
       },
-      audit: { type: 'rate_limit', success: false, reason: 'principal' },
+      audit: { type: 'rate_limit', success: false, reason: 'calls' },
     },
   },
   {
