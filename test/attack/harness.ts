@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { vi } from 'vitest'
 import { openServer, type Server } from '../../packages/merlon/src/app.ts'
+import { verifyAudit } from '../../packages/merlon/src/audit/verify.ts'
 import type { ConfigInput } from '../../packages/merlon/src/config/schema.ts'
 import type { IdentityStores } from '../../packages/merlon/src/identity/identity-store.ts'
 import { localOperator } from '../../packages/merlon/src/identity/keys.ts'
@@ -193,13 +194,21 @@ export class Target {
     return session
   }
 
-  get auditFile(): string {
-    return join(this.folder, '.merlon', 'audit.jsonl')
+  /** The files of the audit log, oldest first. */
+  auditFiles(): readonly string[] {
+    const folder = join(this.folder, '.merlon')
+    const closed = readdirSync(folder).filter((name) => /^audit-[0-9]+\.jsonl$/.test(name))
+    return [...closed.sort(), 'audit.jsonl'].map((name) => join(folder, name))
+  }
+
+  /** All bytes of the audit log. */
+  auditBytes(): Buffer {
+    return Buffer.concat(this.auditFiles().map((file) => readFileSync(file)))
   }
 
   /** The complete lines of the audit log after this many bytes. */
   audit(after = 0): readonly AuditLine[] {
-    const text = readFileSync(this.auditFile).subarray(after).toString('utf8')
+    const text = this.auditBytes().subarray(after).toString('utf8')
     return text
       .slice(0, text.lastIndexOf('\n') + 1)
       .split('\n')
@@ -230,7 +239,19 @@ export class Target {
     this.hangUp()
     await this.stores.close()
     await this.server.close()
+    await this.#verifyAudit()
     await rm(this.folder, { recursive: true, force: true })
+  }
+
+  /** Whatever was done to the server, its audit log is as it was written. */
+  async #verifyAudit(): Promise<void> {
+    const folder = join(this.folder, '.merlon')
+    const { ok, problems } = await verifyAudit({
+      files: this.auditFiles(),
+      publicKey: readFileSync(join(folder, 'audit-key.pem'), 'utf8'),
+      headFiles: [join(folder, 'audit-heads.jsonl')],
+    })
+    if (!ok) throw new Error(`the audit log does not verify: ${JSON.stringify(problems)}`)
   }
 }
 

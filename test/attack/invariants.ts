@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { Expected } from './attack-case.ts'
@@ -27,7 +26,7 @@ export interface Before {
 export function before(target: Target): Before {
   const { notes, ran } = ledger()
   return {
-    auditBytes: existsSync(target.auditFile) ? readFileSync(target.auditFile).length : 0,
+    auditBytes: target.auditBytes().length,
     answers: target.answers.length,
     heard: target.heard.length,
     logged: target.log.length,
@@ -104,7 +103,7 @@ async function holdAudit(
 function holdSecrets(target: Target, was: Before): void {
   const heard = target.heard.slice(was.heard)
   const all = Buffer.concat(heard.map(({ bytes }) => bytes)).toString('latin1')
-  const audit = readFileSync(target.auditFile).subarray(was.auditBytes).toString('utf8')
+  const audit = target.auditBytes().subarray(was.auditBytes).toString('utf8')
   const log = target.log.slice(was.logged).join('\n')
   const secrets = people.map((person) => target.key(person).text.slice('mrl_000000000000_'.length))
 

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import { type AttackCase, each } from '../attack-case.ts'
 import { planted } from '../invariants.ts'
@@ -138,11 +137,12 @@ export const answerCases: readonly AttackCase[] = [
     send: async (target) => {
       const forged = 'x\n{"type":"auth","success":true}\u001b[2J\u202e\u0085'
       const session = await target.openSession('A.read')
-      const size = readFileSync(target.auditFile).length
+      const size = target.auditBytes().length
       const answer = await target.send(session.request(forged))
       expect(answer.code).toBe('METHOD_NOT_FOUND')
       await target.settled(() => expect(target.audit(size).some(({ method }) => method === forged)).toBe(true))
-      const line = readFileSync(target.auditFile)
+      const line = target
+        .auditBytes()
         .subarray(size)
         .toString('utf8')
         .split('\n')

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import { type AttackCase, each } from '../attack-case.ts'
 import type { Target } from '../harness.ts'
@@ -261,7 +260,7 @@ export const originCases: readonly AttackCase[] = [
       ].map(([forwarded = '', ip = '']): [string, AttackCase['send']] => [
         JSON.stringify(forwarded),
         async (target) => {
-          const size = readFileSync(target.auditFile).length
+          const size = target.auditBytes().length
           await target.send(call('tools/list', {}, { headers: { 'X-Forwarded-For': forwarded } }))
           await target.settled(() =>
             expect(target.audit(size)).toContainEqual(expect.objectContaining({ ip, code: 'MISSING_API_KEY' })),
