@@ -15,7 +15,8 @@ const emailLengthMax = 254
  * `undefined` for what is none.
  */
 export function canonicalEmail(text: string): string | undefined {
-  if (text.length > emailLengthMax) return undefined
+  // Before the case is folded: outside of ASCII are letters that fold into it.
+  if (text.length > emailLengthMax || !/^[!-~]+$/.test(text)) return undefined
   const email = text.toLowerCase()
   return emailPattern.test(email) ? email : undefined
 }

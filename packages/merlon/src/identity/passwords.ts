@@ -151,7 +151,8 @@ function isMadeOf(password: string, own: readonly (string | undefined)[]): boole
   for (const word of words.sort((left, right) => right.length - left.length)) {
     if ([...word].length >= 3) rest = rest.replaceAll(word, '')
   }
-  return rest !== password.toLowerCase() && [...rest].length < restMin
+  const left = rest.replace(/[^\p{L}\p{N}]/gu, '')
+  return rest !== password.toLowerCase() && [...left].length < restMin
 }
 
 const restMin = 6
