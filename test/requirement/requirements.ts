@@ -285,14 +285,14 @@ export const requirements = {
   'AD-01': {
     promise: 'What opens the MCP endpoint opens nothing at the control plane, and the other way round.',
     source: 'OWASP ASVS 5.0 V8.4.2',
-    'AD-04': {
-      promise: 'Each sign-in is another, and one that was ended is good for nothing.',
-      source: 'OWASP ASVS 5.0 V7.2.4, V7.4.1',
-      'AD-05': {
-        promise: 'Guesses at passwords are limited and learn nothing, and keep no owner out.',
-        source: 'OWASP ASVS 5.0 V6.3.1, V6.3.8',
-      },
-    },
+  },
+  'AD-04': {
+    promise: 'Each sign-in is another, and one that was ended is good for nothing.',
+    source: 'OWASP ASVS 5.0 V7.2.4, V7.4.1',
+  },
+  'AD-05': {
+    promise: 'Guesses at passwords are limited and learn nothing, and keep no owner out.',
+    source: 'OWASP ASVS 5.0 V6.3.1, V6.3.8',
   },
   'AD-11': {
     promise: 'A command takes a secret from a file that is private, the environment or a person, and prints none.',
@@ -326,14 +326,14 @@ export const requirements = {
   'AU-09': {
     promise: 'A change of rights holds for the next request and for streams that are open.',
     source: 'OWASP ASVS 5.0 V8.3.2',
-    'AU-10': {
-      promise: 'Nobody changes what decides their own rights.',
-      source: 'OWASP ASVS 5.0 V15.3.3; OWASP API Security 2023, API3',
-      'AU-11': {
-        promise: 'Only operators make operators or act on one, and the last of them stays.',
-        source: 'OWASP MCP Top 10, MCP02',
-      },
-    },
+  },
+  'AU-10': {
+    promise: 'Nobody changes what decides their own rights.',
+    source: 'OWASP ASVS 5.0 V15.3.3; OWASP API Security 2023, API3',
+  },
+  'AU-11': {
+    promise: 'Only operators make operators or act on one, and the last of them stays.',
+    source: 'OWASP MCP Top 10, MCP02',
   },
   'AU-13': {
     promise: 'Arguments fit their schema before a handler runs.',
@@ -550,10 +550,10 @@ export const requirements = {
   'CR-08': {
     promise: 'Randomness and cryptography come from node:crypto, and secrets are compared in constant time.',
     source: 'OWASP ASVS 5.0 V11.2.1, V11.2.4',
-    'CR-09': {
-      promise: 'Passwords are kept as argon2id, and common ones are refused.',
-      source: 'OWASP ASVS 5.0 V6.2.4, V11.4.2',
-    },
+  },
+  'CR-09': {
+    promise: 'Passwords are kept as argon2id, and common ones are refused.',
+    source: 'OWASP ASVS 5.0 V6.2.4, V11.4.2',
   },
   'CR-02': { promise: 'Sealed text opens only where it belongs.', source: 'OWASP ASVS 5.0 V11.3.3' },
 } as const satisfies Record<string, Requirement>
