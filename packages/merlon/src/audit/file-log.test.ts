@@ -357,6 +357,25 @@ describe('a log that somebody else changed', () => {
     expect(await records('audit')).toMatchObject([{ action: 'tamper', reason: 'truncated' }])
   })
 
+  test('AL-02: whose heads were written over is known by them', async () => {
+    await written()
+    await appendFile(join(folder, 'audit-heads.jsonl'), '{"log":"somebody else"}\n')
+    let told = 0
+    ;(await openLog()).onTampered(() => told++)
+    expect(await records('audit')).toMatchObject([{ action: 'tamper', reason: 'head-invalid' }])
+    expect(told).toBe(1)
+  })
+
+  test('a head that a kill cut short is cut off', async () => {
+    await written()
+    await appendFile(join(folder, 'audit-heads.jsonl'), '{"log":"0123')
+    const log = await openLog()
+    await log.commit(entry('four'))
+    await closeLog(log)
+    expect(await verdict()).toMatchObject({ ok: true })
+    expect(await reasons()).toEqual(['one', 'two', 'three', 'four'])
+  })
+
   test('AL-02: is not gone on with where that is to be refused', async () => {
     const lines = await written()
     await put(lines.with(2, lines[2]!.replace('two', 'TWO')))

@@ -4,12 +4,12 @@ import { basename } from 'node:path'
 import { Fault } from '../errors.ts'
 import type { FileLock } from '../file-lock.ts'
 import { type AuditEntry, type AuditLog, encodeEntry, encodeMembers } from './audit-log.ts'
-import type { AuditProblem } from './audit-reader.ts'
 import { Chain } from './chain.ts'
 import type { FileLogOptions, LineSink } from './file-log-options.ts'
 import type { SignedHead } from './head.ts'
 import { takeLogLock } from './log-lock.ts'
-import { fileDigest, type Recovered, recover } from './recover.ts'
+import { lossEntry, pruneEntries, recoveredEntry, type Tampering, tamperEntry } from './own-records.ts'
+import { cutTornLine, fileDigest, type Recovered, recover } from './recover.ts'
 import { dueForPruning } from './retention.ts'
 import { SegmentFiles } from './segment-files.ts'
 
@@ -56,6 +56,8 @@ export class FileAuditLog implements AuditLog {
   private rotateNotBefore = 0
   private keepers = 0
   private readonly sinks = new Set<LineSink>()
+  private tampered = false
+  private readonly tamperSinks: (() => void)[] = []
   private readonly headSinks: ((head: SignedHead) => void)[] = []
   readonly files: SegmentFiles
   private readonly lock: FileLock
@@ -103,6 +105,12 @@ export class FileAuditLog implements AuditLog {
   /** Calls back with each head once it is on the disk. */
   onHead(listener: (head: SignedHead) => void): void {
     this.headSinks.push(listener)
+  }
+
+  /** Calls back when the log is found tampered with, at once where that was at its opening. */
+  onTampered(listener: () => void): void {
+    this.tamperSinks.push(listener)
+    if (this.tampered) listener()
   }
 
   append(entry: AuditEntry): void {
@@ -194,6 +202,10 @@ export class FileAuditLog implements AuditLog {
     this.lines += this.chain.seal(record)
   }
 
+  private sealEntry(entry: AuditEntry): void {
+    this.seal(encodeMembers(encodeEntry(entry), this.options.clock()))
+  }
+
   private sealHead(): void {
     clearTimeout(this.headTimer)
     this.headTimer = undefined
@@ -211,7 +223,7 @@ export class FileAuditLog implements AuditLog {
       if (bytes.length > 0) await this.file.appendFile(bytes)
       if (this.lost > 0) {
         const before = this.lines.length
-        this.seal(encodeMembers(encodeEntry(lossEntry(this.lost)), this.options.clock()))
+        this.sealEntry(lossEntry(this.lost))
         this.lost = 0
         const told = Buffer.from(this.lines.slice(before))
         await this.file.appendFile(told)
@@ -249,7 +261,7 @@ export class FileAuditLog implements AuditLog {
     }
     const says = size > this.size ? 'someone else wrote into the log' : 'the end of the log was cut off'
     if (this.options.onTamper === 'refuse') throw new Error(`${says} while the server writes it; start again`)
-    await this.beginAnew('running', problemAt(says, this.chain.log), this.chain.log)
+    await this.beginAnew('running', { kind: 'edited', says }, this.chain.log)
   }
 
   private async isOwn(size: number): Promise<boolean> {
@@ -267,6 +279,7 @@ export class FileAuditLog implements AuditLog {
     } catch (cause) {
       // They are in the log, too; the next ones take them along.
       this.options.onFailure(cause)
+      await cutTornLine(this.files.heads).catch(() => undefined)
       return
     }
     for (const head of heads) for (const tell of this.headSinks) tell(head)
@@ -334,8 +347,7 @@ export class FileAuditLog implements AuditLog {
       this.segmentBegan = began
     }
     if (unsigned === 0 && torn === 0) return
-    const detail = { unsigned, torn }
-    this.append({ type: 'audit', success: true, level: 'warn', action: 'recovered', detail })
+    this.append(recoveredEntry({ unsigned, torn }))
     await this.flush(true, true)
   }
 
@@ -343,7 +355,9 @@ export class FileAuditLog implements AuditLog {
    * Leaves a log that was tampered with as it is, under another name, and begins a new one that names it. What waits goes to
    * the new one.
    */
-  private async beginAnew(when: 'start' | 'running', problem: AuditProblem, log: string | undefined): Promise<void> {
+  private async beginAnew(when: 'start' | 'running', problem: Tampering, log: string | undefined): Promise<void> {
+    this.tampered = true
+    for (const tell of this.tamperSinks) tell()
     this.options.onFailure(new Error(`the audit log was tampered with: ${problem.says}; a new one is begun beside it`))
     const aside = await this.files.setAside()
     const digest = aside === undefined ? {} : { file: basename(aside.path), ...(await fileDigest(aside.path)) }
@@ -353,16 +367,7 @@ export class FileAuditLog implements AuditLog {
     this.sealed = []
     this.lines = ''
     this.freshHeads = []
-    const detail = { when, says: problem.says, ...(log === undefined ? {} : { log }), ...digest }
-    const entry = {
-      type: 'audit',
-      success: false,
-      level: 'error',
-      action: 'tamper',
-      reason: problem.kind,
-      detail,
-    } as const
-    this.seal(encodeMembers(encodeEntry(entry), this.options.clock()))
+    this.sealEntry(tamperEntry(when, problem, log, digest))
     for (const record of waiting) this.seal(record)
     this.sealHead()
     if (when === 'start') await this.writeOut(true)
@@ -372,12 +377,7 @@ export class FileAuditLog implements AuditLog {
   private async prune(): Promise<void> {
     const due = await dueForPruning(this.files, this.options, this.options.clock())
     if (due === undefined) return
-    const names = due.files.map((path) => basename(path))
-    for (const left of due.left.length === 0 ? [{}] : due.left) {
-      const detail = { ...left, files: names }
-      const entry = { type: 'audit', success: true, level: 'info', action: 'prune', detail } as const
-      this.seal(encodeMembers(encodeEntry(entry), this.options.clock()))
-    }
+    for (const entry of pruneEntries(due)) this.sealEntry(entry)
     this.sealHead()
     await this.writeOut(true)
     for (const path of due.files) await rm(path)
@@ -387,12 +387,4 @@ export class FileAuditLog implements AuditLog {
 
 function newLogId({ random = randomBytes }: FileLogOptions): string {
   return random(16).toString('hex')
-}
-
-function problemAt(says: string, log: string): AuditProblem {
-  return { kind: 'edited', log, seq: undefined, file: undefined, line: undefined, says }
-}
-
-function lossEntry(lost: number): AuditEntry {
-  return { type: 'server', success: false, level: 'error', reason: 'records-lost', outcome: String(lost) }
 }

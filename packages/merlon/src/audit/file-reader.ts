@@ -15,7 +15,7 @@ import type { FileAuditLog } from './file-log.ts'
 import type { SignedHead } from './head.ts'
 import { type Match, matcher } from './match.ts'
 import { parseSegment } from './record-line.ts'
-import { lastHeadIn } from './recover.ts'
+import { newestHead } from './recover.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import { firstLine, verifyAudit } from './verify.ts'
 
@@ -117,7 +117,7 @@ export class FileAuditReader implements AuditReader {
   }
 
   async head(): Promise<SignedHead | undefined> {
-    return lastHeadIn(this.files.heads)
+    return newestHead(this.files.heads)
   }
 
   async verify(kept: readonly SignedHead[] = []): Promise<AuditVerdict> {
@@ -125,7 +125,7 @@ export class FileAuditReader implements AuditReader {
     try {
       const size = await this.writer.written()
       const files = await this.files.list()
-      const hasHeads = (await lastHeadIn(this.files.heads)) !== undefined
+      const hasHeads = (await newestHead(this.files.heads)) !== undefined
       return await verifyAudit({
         files,
         publicKey: this.publicKey,

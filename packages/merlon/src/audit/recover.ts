@@ -3,10 +3,10 @@ import { createReadStream } from 'node:fs'
 import { open, rm, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Instant } from '../call.ts'
-import type { AuditProblem } from './audit-reader.ts'
+import type { AuditProblem, AuditProblemKind } from './audit-reader.ts'
 import { Chain } from './chain.ts'
 import { ChainCheck } from './chain-check.ts'
-import { parseHead, type SignedHead } from './head.ts'
+import { isSigned, parseHead, type SignedHead } from './head.ts'
 import { eachLine } from './lines.ts'
 import { leafHash } from './merkle.ts'
 import { parseLineHead, parseRecord } from './record-line.ts'
@@ -40,7 +40,12 @@ const noTampering: ReadonlySet<string> = new Set(['unsigned', 'beginning-missing
  */
 export async function recover(files: SegmentFiles, publicKey: KeyObject): Promise<Recovered> {
   await rm(files.draft, { force: true })
+  await cutTornLine(files.heads)
   const lastHead = await lastHeadIn(files.heads)
+  if (lastHead === 'none' || (lastHead !== undefined && !isSigned(lastHead, publicKey))) {
+    const says = 'the last head beside the log is not signed by this key'
+    return { state: 'tampered', problem: problemOf(undefined, says, 'head-invalid'), log: undefined }
+  }
   const active = await sizeOf(files.active)
   if (active === 0) await rm(files.active)
   const closed = (await files.listClosed()).map(({ path }) => path)
@@ -128,11 +133,31 @@ async function tailLines(path: string): Promise<readonly string[]> {
   }
 }
 
-/** The newest head in a file of heads. */
-export async function lastHeadIn(path: string): Promise<SignedHead | undefined> {
-  if ((await sizeOf(path)) === undefined) return undefined
-  const lines = await tailLines(path)
-  return lines.map((line) => parseHead(parseRecord(line))).findLast((head) => head !== undefined)
+/** The newest head in a file of heads; `none` where what stands there is no head. */
+async function lastHeadIn(path: string): Promise<SignedHead | 'none' | undefined> {
+  if (!(await sizeOf(path))) return undefined
+  return parseHead(parseRecord((await lastLine(path)) ?? '')) ?? 'none'
+}
+
+/** The newest head in a file of heads, if there is one. */
+export async function newestHead(path: string): Promise<SignedHead | undefined> {
+  const head = await lastHeadIn(path)
+  return head === 'none' ? undefined : head
+}
+
+/** Cuts off a last line that a kill or a full disk left without its end. */
+export async function cutTornLine(path: string): Promise<void> {
+  if (!(await sizeOf(path))) return
+  const file = await open(path, 'r+')
+  try {
+    const { size } = await file.stat()
+    const tail = Buffer.alloc(Math.min(size, tailBytes))
+    await file.read(tail, 0, tail.length, size - tail.length)
+    const end = tail.lastIndexOf(0x0a) + 1
+    if (end < tail.length) await file.truncate(size - tail.length + end)
+  } finally {
+    await file.close()
+  }
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {
@@ -144,8 +169,8 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-function problemOf(log: string | undefined, says: string): AuditProblem {
-  return { kind: 'truncated', log, seq: undefined, file: undefined, line: undefined, says }
+function problemOf(log: string | undefined, says: string, kind: AuditProblemKind = 'truncated'): AuditProblem {
+  return { kind, log, seq: undefined, file: undefined, line: undefined, says }
 }
 
 /** Beyond this a file is named by its size alone. */
