@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import type { Instant } from '../call.ts'
@@ -208,7 +209,7 @@ function gatherCertificate(project: string, { tls, server }: Config): Certificat
     namesPublicHost:
       name === undefined || isLoopback(name)
         ? undefined
-        : (certificate.checkHost(name) ?? certificate.checkIP(name)) !== undefined,
+        : (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined,
   }
 }
 
