@@ -98,8 +98,12 @@ export interface RefusalParts {
   readonly clock: Clock
 }
 
+/** What is known of a request that was refused: of one that could not be read only where it came from. */
+type RefusedRequest = Pick<HttpCall, 'requestId' | 'address'> &
+  Partial<Pick<HttpCall, 'startedAt' | 'principal' | 'message' | 'target' | 'envelope' | 'fault'>>
+
 /** Tells of a request that was refused, once and in one place: the record, the counts, and of our own failures the log. */
-export function observeRefusal(call: HttpCall, fault: Fault, parts: RefusalParts): void {
+export function observeRefusal(call: RefusedRequest, fault: Fault, parts: RefusalParts): void {
   const message = call.message as Message | undefined
   const principal = call.principal as Principal | undefined
   const target = call.target as { name?: string } | undefined

@@ -10,14 +10,12 @@ import type { Config } from './config/schema.ts'
 import { type ControlDoor, ControlRoutes, controlEdge, controlProblem } from './control-routes.ts'
 import { type BoundSocket, listenOnSocket } from './control-socket.ts'
 import type { Log } from './dispatch/services.ts'
-import type { Fault } from './errors.ts'
 import type { Gate } from './guard/gate.ts'
 import { ownHosts, publicHosts } from './guard/own-hosts.ts'
 import { ProxyRanges } from './guard/proxy-ranges.ts'
 import { requestLog } from './observe.ts'
 import { answerHeaders } from './transport/answer-headers.ts'
-import type { HttpCall } from './transport/http-call.ts'
-import { createHttpServer, type Problem } from './transport/http-server.ts'
+import { createHttpServer, type HttpOptions, type Problem } from './transport/http-server.ts'
 import { OpenStreams } from './transport/open-streams.ts'
 import type { RouteTable } from './transport/routes.ts'
 import type { TlsMaterial } from './transport/tls.ts'
@@ -34,7 +32,7 @@ export interface ServeControlOptions {
   readonly tls: TlsMaterial | undefined
   readonly log: Log
   readonly clock: Clock
-  readonly onRefused: (call: HttpCall, fault: Fault) => void
+  readonly onRefused: HttpOptions['onUnread']
 }
 
 export interface ServingControl {
@@ -159,6 +157,7 @@ function httpServer(options: ServeControlOptions, door: ControlDoor, gate: Gate,
     edge: controlEdge(door),
     problem: controlProblem,
     onRefused,
+    onUnread: onRefused,
     // A path of ours may hold an id: the operation says as much, in words that are no client's.
     onAnswered: requestLog(config.log.requests, log, clock, {
       route: () => false,

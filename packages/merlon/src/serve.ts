@@ -37,7 +37,6 @@ import { openSealer } from './sealing/seal.ts'
 import { type ServingControl, serveControl, sharedControl } from './serve-admin.ts'
 import type { SessionStore } from './session/session-store.ts'
 import { answerHeaders } from './transport/answer-headers.ts'
-import type { HttpCall } from './transport/http-call.ts'
 import { createHttpServer } from './transport/http-server.ts'
 import { OpenStreams } from './transport/open-streams.ts'
 import { readTls, type TlsFiles, tlsOptions, tlsWatch } from './transport/tls.ts'
@@ -49,7 +48,10 @@ import { statelessRevision } from './wire/revision-2026-07-28.ts'
 export interface ServeOptions {
   readonly project: string
   readonly config: Config
-  readonly installation: Pick<Installation, 'verify' | 'tokens' | 'onWithdrawn' | 'onChanged' | 'audit' | 'sealing'>
+  readonly installation: Pick<
+    Installation,
+    'verify' | 'tokens' | 'onWithdrawn' | 'onChanged' | 'audit' | 'argumentDigest' | 'sealing'
+  >
   /** Undefined where the stateful revisions are not served. */
   readonly sessions: SessionStore | undefined
   /** Undefined where streams cannot be resumed. */
@@ -138,7 +140,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     ]),
   )
   const others = { audit: 'access', series: watch.method('other') }
-  const record = recorder(installation.audit, clock, kinds, others, watch)
+  const record = recorder(installation.audit, clock, kinds, others, watch, installation.argumentDigest)
   const settled: Recorder = (call, fault, outcome) => {
     settle({ limiter, steadyClock }, call.reserved, fault)
     record(call, fault, outcome)
@@ -212,10 +214,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     services,
     dispatch,
     resource: () => `${base}${config.server.endpoint}`,
-    ready: () => !load.draining && !load.behind,
+    ready: () => !load.draining && !load.behind && watch.isWell(),
     keySet: () => tokens.signingKeys.keySet,
   })
-  const onRefused = (call: HttpCall, fault: Fault) =>
+  const onRefused = (call: Parameters<typeof observeRefusal>[0], fault: Fault) =>
     observeRefusal(call, fault, { audit: installation.audit, strangers, watch, log, clock })
   const controlled = {
     ...{ config, gate, tls, log, clock, onRefused, folder: resolve(options.project, config.store.folder) },
@@ -235,6 +237,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     proofs: config.identity.issuers.some(({ dpop }) => dpop === 'required') ? proofAlgorithms.join(' ') : undefined,
     edge: (call) => edge.run(call),
     onRefused,
+    onUnread: onRefused,
     onAnswered: requestLog(config.log.requests, log, clock, {
       route: (path) => routes.has(path),
       method: (name) => kinds.has(name),

@@ -50,6 +50,7 @@ function bareServer(): Server {
     challenge: () => 'Bearer',
     edge: refuse,
     onRefused: () => undefined,
+    onUnread: () => undefined,
   })
 }
 

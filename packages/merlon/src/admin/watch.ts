@@ -45,6 +45,8 @@ function show(found: Alert): z.input<typeof alert> {
 
 /* What is watched is the server as a whole, so that a number of one tenant could tell another what happens there. */
 const forOperators = { access: { scope: 'read' }, reach: 'installation' } as const
+/** A key that Prometheus has need reach nothing else. */
+const forMonitors = { access: { scope: 'metrics' }, reach: 'installation' } as const
 
 export const watchOperations: readonly Operation[] = [
   operation({
@@ -100,7 +102,7 @@ export const watchOperations: readonly Operation[] = [
     method: 'GET',
     path: '/metrics',
     summary: 'The numbers of this process, for Prometheus.',
-    ...forOperators,
+    ...forMonitors,
     media: 'text/plain; version=0.0.4; charset=utf-8',
     run: ({ parts }) => ({
       text: parts.watch?.metricsText() ?? '',

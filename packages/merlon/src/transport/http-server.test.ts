@@ -12,6 +12,7 @@ import { OpenStreams } from './open-streams.ts'
 import { verb } from './routes.ts'
 
 const refusals: string[] = []
+const unread: string[] = []
 const held: Reply[] = []
 /** The client of a request that is not read before has left. */
 let left = Promise.withResolvers<void>()
@@ -71,6 +72,7 @@ const server = createHttpServer({
   challenge: () => 'Bearer realm="r"',
   edge: (call) => open.run(call),
   onRefused: (_call, fault) => void refusals.push(fault.code),
+  onUnread: ({ address }, fault) => void unread.push(`${address} ${fault.code}`),
 })
 
 let port = 0
@@ -296,6 +298,15 @@ describe('a body', () => {
 })
 
 describe('a connection', () => {
+  test('that brings no HTTP is told once, with its address', async () => {
+    unread.length = 0
+    refusals.length = 0
+    expect(statusOf(await send('NONSENSE\r\n\r\n'))).toBe(400)
+    expect(statusOf(await request('GET /json', [`X: ${'x'.repeat(20_000)}`]))).toBe(431)
+    expect(unread).toEqual(['127.0.0.1 request.invalid', '127.0.0.1 head.too-large'])
+    expect(refusals).toEqual([])
+  })
+
   test('RL-08: has so many requests under way and no more', async () => {
     const hold = 'GET /hold HTTP/1.1\r\nHost: here\r\n\r\n'
     expect(await send(hold.repeat(3))).toBe('')

@@ -47,6 +47,8 @@ export interface HttpOptions {
   readonly onAnswered?: OnAnswered | undefined
   /** Records a refusal: called exactly once for each. */
   readonly onRefused: (call: HttpCall, fault: Fault) => void
+  /** Records what came over a connection and could not be read as HTTP, or did not come whole in time. */
+  readonly onUnread: (from: Pick<HttpCall, 'requestId' | 'address'>, fault: Fault) => void
 }
 
 const headerBytesMax = 16_384
@@ -147,15 +149,8 @@ export function createHttpServer(options: HttpOptions): Server | TlsServer {
     )
     const { http, code, says } = fault.spec
     const requestId = gate.nextRequestId()
-    gate.audit.append({
-      type: 'edge',
-      success: false,
-      level: 'warn',
-      requestId,
-      ip: gate.proxies.clientAddress(socket.remoteAddress ?? '', undefined),
-      code,
-      reason: fault.detail.reason,
-    })
+    const address = gate.proxies.clientAddress(socket.remoteAddress ?? '', undefined)
+    options.onUnread({ requestId, address }, fault)
     if (!hasRoom(slotsOf.get(socket), fault)) {
       socket.destroy()
       return

@@ -269,7 +269,10 @@ test('A13: health tells which part is out, to whoever may know', () => {
     ['storeDown', 'store', 'unavailable'],
     ['local', 'limiter', 'local'],
   ] as const) {
+    expect(watch.isWell()).toBe(true)
     state[part] = true
+    // A limiter that counts alone still limits.
+    expect(watch.isWell()).toBe(part === 'local')
     expect(watch.health()).toMatchObject({ status: 'degraded', [name]: is })
     state[part] = false
   }

@@ -151,6 +151,12 @@ export class Watch {
     return this.metrics.snapshot()
   }
 
+  /** Whether a call that comes now can be checked and recorded: what readiness tells a stranger, without the reason. */
+  isWell(): boolean {
+    const { auditUnavailable, storeUnavailable } = this.options.probes
+    return !auditUnavailable() && !storeUnavailable()
+  }
+
   health(): Health {
     const { probes } = this.options
     const audit = probes.auditUnavailable() ? 'unavailable' : 'ok'
