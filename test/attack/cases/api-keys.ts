@@ -296,10 +296,15 @@ export const apiKeyCases: readonly AttackCase[] = [
         return undefined
       },
       'the secret of a stronger key': async (target) => {
-        const by = { id: 'ann', tenant: 'tenant-a', scopes: scopeSet(['read', 'write']) }
-        expect(await target.server.keys.rotateKey(target.key('A.admin').id, by)).toEqual({
+        const { id } = target.key('A.admin')
+        const by = { id: 'usr_tenant-a_admin', tenant: 'tenant-a', scopes: scopeSet(['read', 'write']) }
+        const { keys } = target.server
+        const beyond = { ok: false, reason: 'scope-beyond-yours' }
+        expect(await keys.rotateKey(id, by)).toEqual(beyond)
+        expect(await keys.updateKey(id, { lifetime: '1h' }, by)).toEqual(beyond)
+        expect(await keys.rotateKey(id, { ...by, id: 'usr_tenant-a_user' })).toEqual({
           ok: false,
-          reason: 'scope-beyond-yours',
+          reason: 'key-unknown',
         })
         return undefined
       },
