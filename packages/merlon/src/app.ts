@@ -81,6 +81,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     await installation.follow()
     limits = await openLimits(config, secrets, installation.audit, log)
     const watch = openWatch({ config, secrets, installation, version, log, clock, steadyClock, random })
+    installation.audit.onTampered(() => watch.happened('audit-tampered'))
     const serving = await serve({
       project: options.project,
       config,

@@ -35,9 +35,11 @@ export interface Installation {
   /** Whether the store was reached a moment ago, as far as those who follow it know. */
   storeReachable(): boolean
   readonly keys: Keys
-  readonly audit: AuditLog & Pick<FileAuditLog, 'addSink' | 'backlog'>
+  readonly audit: AuditLog & Pick<FileAuditLog, 'addSink' | 'backlog' | 'onTampered'>
   /** Reads and verifies what was recorded. */
   readonly auditReader: AuditReader
+  /** What the record of a call says of its arguments; `undefined` where it says nothing. */
+  readonly argumentDigest: ((text: string) => string) | undefined
   readonly sealing: { readonly requestState: KeyObject; readonly cursor: KeyObject; readonly eventId: KeyObject }
   /** The first key of a new installation, made and told this once. `undefined` where it was made before. */
   makeFirstKey(): Promise<IssuedKey | undefined>
@@ -124,6 +126,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       keys,
       audit: log,
       auditReader: reader,
+      argumentDigest: audit.argumentDigest,
       sealing: {
         requestState: deriveKey(root, 'request-state'),
         cursor: deriveKey(root, 'cursor'),

@@ -2,6 +2,7 @@ import { hash, type KeyObject } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
+import { argumentDigest } from './audit/argument-digest.ts'
 import type { AuditEntry } from './audit/audit-log.ts'
 import type { AuditReader } from './audit/audit-reader.ts'
 import { FileAuditLog } from './audit/file-log.ts'
@@ -11,11 +12,13 @@ import { headExport, headsToAddress, headsToFile } from './audit/head-export.ts'
 import { lineSink } from './audit/line-sink.ts'
 import type { Clock, RandomBytes } from './call.ts'
 import type { Config } from './config/schema.ts'
-import { deriveSigningKey } from './sealing/root-key.ts'
+import { deriveKey, deriveSigningKey } from './sealing/root-key.ts'
 
 export interface OpenAudit {
   readonly log: FileAuditLog
   readonly reader: AuditReader
+  /** The members of a record that tell of arguments without telling them; `undefined` where none are wanted. */
+  readonly argumentDigest: ((text: string) => string) | undefined
   /** Signs and writes what is left, and sends the last head. */
   close(): Promise<void>
 }
@@ -79,6 +82,7 @@ export async function openAudit({
   return {
     log,
     reader,
+    argumentDigest: config.argumentDigest ? argumentDigest(deriveKey(root, 'audit-digest')) : undefined,
     async close() {
       try {
         await log.close()

@@ -1,5 +1,7 @@
+import { createSecretKey } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { argumentDigest } from '../audit/argument-digest.ts'
 import { type AuditEntry, type AuditLog, encodeEntry, encodeMembers } from '../audit/audit-log.ts'
 import { type ErrorCode, errors, Fault } from '../errors.ts'
 import { anyText } from '../text.fixture.ts'
@@ -82,6 +84,23 @@ describe('the record of an admitted call', () => {
         durationMs: 7,
       },
     ])
+  })
+
+  test('AL-01: tells the arguments of a tool by a keyed digest, where that is wanted, whatever their order', () => {
+    const { log, records } = auditOf()
+    const digest = argumentDigest(createSecretKey(Buffer.alloc(32, 7)))
+    const run = recorder(log, () => 107, kinds, others, counts, digest)
+    const told = (args: unknown) => {
+      const params = args === undefined ? { name: 'save' } : { name: 'save', arguments: args }
+      run(admitted({ message: { kind: 'request', id: 1, method: 'tools/call', params } }), undefined, 'completed')
+      const { argumentBytes, argumentDigest: text } = records.at(-1) as unknown as Record<string, unknown>
+      return [argumentBytes, text]
+    }
+    expect(told({ a: 'canary', b: [1] })).toEqual([22, 'pUNHNhkKbom8bAjwutap9VaqLmwfBoQEQ4i4u77Va8A'])
+    expect(told({ b: [1], a: 'canary' })).toEqual(told({ a: 'canary', b: [1] }))
+    expect(told({ a: 'canary', b: [2] })).not.toEqual(told({ a: 'canary', b: [1] }))
+    expect(told(undefined)).toEqual(told({}))
+    expect(JSON.stringify(records)).not.toContain('canary')
   })
 
   test.each<[ErrorCode, boolean, string]>([

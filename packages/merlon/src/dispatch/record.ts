@@ -2,6 +2,7 @@ import { type AuditEntry, type AuditLog, auditText } from '../audit/audit-log.ts
 import type { Clock, Principal } from '../call.ts'
 import type { Fault } from '../errors.ts'
 import type { MethodSeries, Outcome } from '../watch/metrics.ts'
+import { canonicalJson } from './canonical-json.ts'
 import type { Recorder } from './dispatch.ts'
 
 const whoOf = new WeakMap<Principal, string>()
@@ -57,6 +58,7 @@ export function recorder(
   kinds: ReadonlyMap<string, CallKind>,
   others: CallKind,
   counts: CallCounts,
+  argumentDigest?: ((text: string) => string) | undefined,
 ): Recorder {
   return ({ message, principal, target, envelope, requestId, address, startedAt }, fault, outcome) => {
     const method = message.kind === 'response' ? 'response' : message.method
@@ -68,6 +70,8 @@ export function recorder(
     if (target?.name !== undefined) line += `,"${type === 'tool_access' ? 'tool' : 'target'}":${auditText(target.name)}`
     if (target !== undefined && target.requirement !== 'authenticated') line += `,"scope":"${target.requirement.scope}"`
     if (fault !== undefined) line += faultMembers(fault)
+    if (argumentDigest !== undefined && tool !== undefined && message.kind === 'request')
+      line += `,${argumentDigest(canonicalJson(message.params['arguments'] ?? {}))}`
     if (envelope.trace !== undefined) line += `,"traceId":"${envelope.trace.traceId}"`
     audit.appendLine(`${line},"outcome":"${outcome}","durationMs":${durationMs}`)
     counts.called(series, outcome, durationMs, tool, principal.tenant, fault)

@@ -42,6 +42,12 @@ export const audit = z
       .describe(
         'What to do with a log that was changed by others: leave it as found and begin a new one that names it, or do not start.',
       ),
+    argumentDigest: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Records of calls to tools tell the size and a keyed digest of the arguments: equal arguments can be recognised, and none can be read.',
+      ),
     stdout: z.boolean().default(false).describe('Writes each line to the standard output too, for a collector.'),
     heads: z
       .strictObject({
