@@ -30,7 +30,7 @@ export const secretNames: ReadonlyMap<string, SecretPath> = new Map([
 
 /** Names that belong to parts this release does not have. Being set, they earn a warning instead of silence. */
 const unusedNames: ReadonlyMap<string, string> = new Map([
-  ['JWT_SECRET', 'this release issues no tokens; API keys are checked without it'],
+  ['JWT_SECRET', 'tokens are signed with a key pair that the server makes and keeps; no secret signs them'],
   ['HTTPS_PORT', 'with SSL_CERT_PATH and SSL_KEY_PATH the one port speaks TLS; set PORT'],
 ])
 

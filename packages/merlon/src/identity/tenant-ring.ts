@@ -47,13 +47,13 @@ export class TenantRing implements TenantStanding {
     const known = this.#memory.get(tenant)
     if (known === undefined || known.revision !== poll.revision || !poll.vouches(now))
       return this.#ask(tenant, credential)
-    if (known.credentials.size < credentialsMax) known.credentials.add(credential)
+    if (known.state !== undefined && known.credentials.size < credentialsMax) known.credentials.add(credential)
     return known.state
   }
 
   async #ask(tenant: string, credential: string): Promise<Known['state']> {
     const { state } = await this.#read(tenant, this.#memory.get(tenant)?.credentials ?? new Set())
-    this.#memory.get(tenant)?.credentials.add(credential)
+    if (state !== undefined) this.#memory.get(tenant)?.credentials.add(credential)
     return state
   }
 

@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest'
+import type { Follower } from './change-poll.ts'
+import { CredentialNews } from './credential-news.ts'
+import { TenantRing } from './tenant-ring.ts'
+import type { Tenant } from './tenant-store.ts'
+import { now } from './token.fixture.ts'
+
+function ringWith() {
+  const tenants = new Map<string, Pick<Tenant, 'status' | 'scopes'>>([['a', { status: 'active', scopes: undefined }]])
+  const asked: string[] = []
+  const told: string[] = []
+  const followers: Follower[] = []
+  const poll = {
+    revision: 1,
+    trusted: true,
+    vouches: () => poll.trusted,
+    follow: (follower: Follower) => void followers.push(follower),
+  }
+  const news = new CredentialNews(() => expect.unreachable())
+  news.onWithdrawn((credential) => told.push(`withdrawn ${credential}`))
+  news.onChanged((credential) => told.push(`changed ${credential}`))
+  let down = false
+  const ring = new TenantRing({
+    store: {
+      findTenant: async (_reach, id) => {
+        asked.push(id)
+        if (down) throw new Error('out of reach')
+        return tenants.get(id) as Tenant | undefined
+      },
+    },
+    poll,
+    news,
+  })
+  const change = async (tenant: Pick<Tenant, 'status' | 'scopes'>) => {
+    tenants.set('a', tenant)
+    const tellings = followers.map((follower) =>
+      follower({ revision: poll.revision + 1, keys: [], signIns: [] }, false),
+    )
+    poll.revision++
+    for (const tell of tellings) await tell()
+  }
+  return { ring, poll, asked, told, change, fail: () => (down = true) }
+}
+
+test('answers at once while a poll vouches that nothing has changed', async () => {
+  const { ring, asked } = ringWith()
+  expect(await ring.tenantAt('a', 'one', now)).toEqual({ scopes: undefined })
+  expect(ring.tenantAt('a', 'two', now)).toEqual({ scopes: undefined })
+  expect(asked).toEqual(['a'])
+})
+
+test('asks again where no poll vouches, and an outage is no answer', async () => {
+  const { ring, poll, asked, fail } = ringWith()
+  await ring.tenantAt('a', 'one', now)
+  poll.trusted = false
+  expect(await ring.tenantAt('a', 'one', now)).toEqual({ scopes: undefined })
+  expect(asked).toEqual(['a', 'a'])
+  fail()
+  await expect(ring.tenantAt('a', 'one', now)).rejects.toMatchObject({ code: 'store.unavailable' })
+})
+
+test('a tenant that is not there is nothing, and is not remembered', async () => {
+  const { ring, asked } = ringWith()
+  expect(await ring.tenantAt('z', 'one', now)).toBeUndefined()
+  expect(await ring.tenantAt('z', 'one', now)).toBeUndefined()
+  expect(asked).toEqual(['z', 'z'])
+})
+
+test('RS-12: a tenant that is suspended takes with it what its subjects opened, and once', async () => {
+  const { ring, told, change } = ringWith()
+  await ring.tenantAt('a', 'one', now)
+  await ring.tenantAt('a', 'two', now)
+  await change({ status: 'active', scopes: undefined })
+  expect(told).toEqual([])
+  await change({ status: 'suspended', scopes: undefined })
+  expect(told).toEqual(['withdrawn one', 'withdrawn two'])
+  expect(await ring.tenantAt('a', 'one', now)).toBeUndefined()
+  await change({ status: 'active', scopes: undefined })
+  expect(told).toEqual(['withdrawn one', 'withdrawn two'])
+})
+
+test('RS-12: a tenant that is limited otherwise renews what its subjects opened', async () => {
+  const { ring, told, change } = ringWith()
+  await ring.tenantAt('a', 'one', now)
+  await change({ status: 'active', scopes: ['read'] })
+  expect(told).toEqual(['changed one'])
+  expect(ring.tenantAt('a', 'one', now)).toEqual({ scopes: new Set(['read']) })
+})
