@@ -20,6 +20,8 @@ export interface Chain<Start, Proved> {
   ): Chain<Start, Proved & Proves>
   /** Runs the guards on one call object, which gains what they prove. Rejects or throws with the first refusal. */
   run(call: Start): Awaitable<Proved>
+  /** The guards in their order, for who counts or measures them. */
+  readonly guards: readonly Step[]
 }
 
 /** Shown by the compiler where a guard stands before one that it needs. */
@@ -28,7 +30,8 @@ export interface Misplaced<Needs, Proved> {
   readonly missing: Exclude<keyof Needs, keyof Proved>
 }
 
-type Step = (call: object) => Awaitable<object>
+/** A guard whose order has been checked. */
+export type Step = (call: object) => Awaitable<object>
 
 export function chain<Start extends object>(): Chain<Start, Start> {
   return link<Start, Start>([])
@@ -38,6 +41,7 @@ function link<Start, Proved>(steps: readonly Step[]): Chain<Start, Proved> {
   return {
     and: (guard) => link([...steps, guard as unknown as Step]),
     run: (call) => advance(steps, call as object, 0) as Awaitable<Proved>,
+    guards: steps,
   }
 }
 
