@@ -37,6 +37,8 @@ export interface Asking {
   readonly params?: ControlInput['params']
   readonly query?: ControlInput['query']
   readonly body?: unknown
+  /** A body as it is written, in the place of `body`. */
+  readonly raw?: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -193,11 +195,11 @@ export async function openWorld(settings: ConfigInput = {}): Promise<World> {
     kind: 'socket',
   })
 
-  const send: World['send'] = (who, method, path, { query, body, headers } = {}) => {
+  const send: World['send'] = (who, method, path, { query, body, raw, headers } = {}) => {
     const search = new URLSearchParams(
       Object.entries(query ?? {}).map(([name, value]): [string, string] => [name, String(value)]),
     ).toString()
-    const payload = body === undefined ? undefined : JSON.stringify(body)
+    const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body))
     const options = {
       method,
       path: search === '' ? path : `${path}?${search}`,

@@ -294,9 +294,18 @@ export const requirements = {
     promise: 'Guesses at passwords are limited and learn nothing, and keep no owner out.',
     source: 'OWASP ASVS 5.0 V6.3.1, V6.3.8',
   },
+  'AD-10': {
+    promise:
+      'The control plane refuses in one shape, which tells nothing of what is inside; what counts or describes asks for a credential.',
+    source: 'RFC 9457; OWASP ASVS 5.0 V16.5.1, V13.4.5',
+  },
   'AD-11': {
     promise: 'A command takes a secret from a file that is private, the environment or a person, and prints none.',
     source: 'OWASP ASVS 5.0 V13.3.1',
+  },
+  'AD-12': {
+    promise: 'A change names the version it changes; what is made under one name is made once.',
+    source: 'OWASP ASVS 5.0 V15.4.2; RFC 9110 §13.1.1',
   },
 
   // Who may do what

@@ -60,6 +60,20 @@ export function readJson(bytesMax: number): Guard<Arrival, { readonly body: Buff
 const nothing = Object.freeze({ body: Buffer.alloc(0) })
 
 /** Decodes the body by the strict reader. Without a body there is no value. */
-export const decodeJson: Guard<{ readonly body: Buffer }, { readonly input: unknown }> = ({ body }) => ({
-  input: body.length === 0 ? undefined : parseJson(body, bounds),
-})
+export const decodeJson: Guard<{ readonly body: Buffer }, { readonly input: unknown }> = ({ body }) => {
+  if (body.length === 0) return noInput
+  try {
+    return { input: parseJson(body, bounds) }
+  } catch (thrown) {
+    // The words of the table are those of a JSON-RPC message.
+    if (!(thrown instanceof Fault) || thrown.code !== 'request.invalid') throw thrown
+    const { reason } = thrown.detail
+    throw new Fault('fields.invalid', { ...(reason && { reason }), data: { errors: [notTaken] } })
+  }
+}
+const noInput = Object.freeze({ input: undefined })
+const notTaken = {
+  path: 'body',
+  says: 'a key that is said twice, or too much',
+  expected: `JSON, each key once, at most ${bounds.depthMax} deep`,
+}
