@@ -80,6 +80,8 @@ export class Target {
   readonly answers: Answer[] = []
   /** Ids that were handed out, for the search through the logs. */
   readonly sessions: string[] = []
+  /** Set by a case that tampers with the log of the server itself. */
+  knownTampering = false
   readonly #clock: { offset: number }
   readonly #connections = new Set<Connection>()
 
@@ -251,7 +253,9 @@ export class Target {
       publicKey: readFileSync(join(folder, 'audit-key.pem'), 'utf8'),
       headFiles: [join(folder, 'audit-heads.jsonl')],
     })
-    if (!ok) throw new Error(`the audit log does not verify: ${JSON.stringify(problems)}`)
+    const known = (kind: string) => this.knownTampering && kind === 'found-tampered'
+    if (!ok && !problems.every(({ kind }) => known(kind)))
+      throw new Error(`the audit log does not verify: ${JSON.stringify(problems)}`)
   }
 }
 

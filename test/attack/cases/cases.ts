@@ -1,6 +1,7 @@
 import type { AttackCase } from '../attack-case.ts'
 import { answerCases } from './answers.ts'
 import { apiKeyCases } from './api-keys.ts'
+import { auditLogCases } from './audit-log.ts'
 import { authorizationCases } from './authorization.ts'
 import { configurationCases } from './configuration.ts'
 import { eventCases } from './events.ts'
@@ -22,6 +23,7 @@ export const cases: readonly AttackCase[] = [
   ...pathCases,
   ...messageCases,
   ...answerCases,
+  ...auditLogCases,
   ...originCases,
   ...apiKeyCases,
   ...tokenCases,
