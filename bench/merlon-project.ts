@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, openSync, readdirSync, readSync, writeFileSync } from 'node:fs'
+import { generateKeyPairSync, sign } from 'node:crypto'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { copyProject, home, type Prepared } from './work-folder.ts'
@@ -16,6 +19,28 @@ export async function prepareMerlon(name: string, more: { keys?: number; tools?:
   const key = makeKey(project)
   if (more.keys !== undefined) addKeys(project, more.keys)
   return { argv: [main, 'start', '--project', project], cwd: project, key }
+}
+
+/** The same, called with an access token of an issuer that this process plays. */
+export async function prepareMerlonToken(name: string): Promise<Prepared> {
+  const prepared = await prepareMerlon(name, {})
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const keys = JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'bench', alg: 'ES256' }] })
+  const server = createServer((_, answer) => answer.writeHead(200, { 'Content-Type': 'application/json' }).end(keys))
+  server.unref()
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const file = join(prepared.cwd, 'merlon.config.json')
+  const trusted = { issuer, audience: 'bench', jwksUri: `${issuer}/keys`, tenant: { value: 'default' } }
+  const identity = { issuers: [{ ...trusted, allowPrivateNetwork: true, dangerouslyAllowHttp: true }] }
+  writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), identity }))
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const iat = Math.floor(Date.now() / 1_000)
+  // As long as issuers make them: about 800 characters.
+  const claims = { iss: issuer, aud: 'bench', sub: 'bench', iat, exp: iat + 86_000, scope: 'read write' }
+  const text = `${encode({ alg: 'ES256', typ: 'at+jwt', kid: 'bench' })}.${encode({ ...claims, filler: 'x'.repeat(350) })}`
+  const signature = sign('sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+  return { ...prepared, key: `${text}.${signature.toString('base64url')}` }
 }
 
 function makeKey(project: string): string {

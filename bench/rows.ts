@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { prepareMerlon } from './merlon-project.ts'
+import { prepareMerlon, prepareMerlonToken } from './merlon-project.ts'
 import type { Target } from './requests.ts'
 import { copyProject, home, type Prepared } from './work-folder.ts'
 
@@ -19,6 +19,8 @@ export interface Row {
   readonly against?: string
   /** The row that this one must cost as much as. */
   readonly flatAgainst?: string
+  /** How much more than that it may cost. Default 1.15. */
+  readonly flatMax?: number
   /** What to hold open to measure its memory. */
   readonly holds?: readonly ('sessions' | 'streams')[]
   readonly heavy?: boolean
@@ -117,6 +119,14 @@ export const rows: readonly Row[] = [
     type: stream,
     against: 'sdk-v2-sessions-stream',
     prepare: () => prepareMerlon('merlon-sessions-stream', {}),
+  },
+  {
+    ...merlon,
+    name: 'merlon-token',
+    says: 'Merlon, as above, with an access token that it has seen before',
+    flatAgainst: 'merlon',
+    flatMax: 1.2,
+    prepare: () => prepareMerlonToken('merlon-token'),
   },
   {
     ...merlon,

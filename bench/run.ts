@@ -69,8 +69,8 @@ class Bench {
   }
 
   async #start(row: Row): Promise<void> {
-    const { name, says, against, flatAgainst } = row
-    const measured: Measured = { name, says, against, flatAgainst, errors: 0, rounds: [], half: [], held: [] }
+    const { name, says, against, flatAgainst, flatMax } = row
+    const measured: Measured = { name, says, against, flatAgainst, flatMax, errors: 0, rounds: [], half: [], held: [] }
     this.measured.push(measured)
     const startedAt = performance.now()
     try {
