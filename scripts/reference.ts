@@ -4,6 +4,8 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { openApiDocument } from '../packages/merlon/src/admin/openapi.ts'
+import { operations } from '../packages/merlon/src/admin/operations.ts'
 import { configSchemaText, configurationPage } from '../packages/merlon/src/config/reference.ts'
 import { hardeningPage } from '../packages/merlon/src/config-audit/page.ts'
 import { errorsPage } from './errors-page.ts'
@@ -13,6 +15,7 @@ export const generated: ReadonlyMap<string, () => string> = new Map([
   ['packages/merlon/schema/merlon.config.schema.json', configSchemaText],
   ['docs/reference/configuration.md', configurationPage],
   ['docs/reference/errors.md', errorsPage],
+  ['docs/reference/openapi.json', () => `${JSON.stringify(openApiDocument(operations), undefined, 2)}\n`],
   ['docs/guide/hardening.md', hardeningPage],
 ])
 
