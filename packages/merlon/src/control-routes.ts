@@ -91,7 +91,7 @@ function paramsOf(template: readonly string[], segments: readonly string[]): Rec
 }
 
 function verbOf(operation: Operation, parts: ControlParts, door: ControlDoor): Verb {
-  const { bodyBytesMax } = operation
+  const { bodyBytesMax, always } = operation
   const template = operation.path.split('/')
   const handle = async (call: Admitted, reply: Reply) => {
     const { head } = call
@@ -117,11 +117,11 @@ function verbOf(operation: Operation, parts: ControlParts, door: ControlDoor): V
   }
   const through = <Proved extends Admitted>(policy: Verb['policy'], chain: Chain<Arrival, Proved>) =>
     verb(policy, chain, handle)
-  if (door === 'local') return through('credential', controlLocal(localPrincipal, bodyBytesMax))
+  if (door === 'local') return through('credential', controlLocal(localPrincipal, bodyBytesMax, always))
   if (operation.access === 'open') return through('open', controlOpen(bodyBytesMax))
   return through(
     'credential',
-    control((principal) => checkAccess(principal, operation), bodyBytesMax),
+    control((principal) => checkAccess(principal, operation), bodyBytesMax, always),
   )
 }
 

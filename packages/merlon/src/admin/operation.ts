@@ -69,6 +69,8 @@ export interface Operation extends Parts {
   /** What it refuses beside what any operation may. */
   readonly refuses: readonly ErrorCode[]
   readonly bodyBytesMax: number
+  /** Whether it is answered even while nothing can be recorded or the server cannot keep up. It changes nothing, and tells why. */
+  readonly always: boolean
   readonly run: (context: ControlContext, input: Input<never, never, never>) => Awaitable<unknown>
 }
 
@@ -91,6 +93,7 @@ export interface OperationSpec<
   readonly creates?: boolean
   readonly refuses?: readonly ErrorCode[]
   readonly bodyBytesMax?: number
+  readonly always?: boolean
   readonly params?: Params
   readonly query?: Query
   readonly body?: Body
@@ -129,6 +132,7 @@ export function operation<
     creates: spec.creates ?? false,
     refuses: spec.refuses ?? [],
     bodyBytesMax: spec.bodyBytesMax ?? bodyBytesMax,
+    always: spec.always ?? false,
     params: spec.params ?? nothing,
     query: spec.query ?? nothing,
     body: spec.body,

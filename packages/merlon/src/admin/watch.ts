@@ -46,7 +46,7 @@ function show(found: Alert): z.input<typeof alert> {
 /* What is watched is the server as a whole, so that a number of one tenant could tell another what happens there. */
 const forOperators = { access: { scope: 'read' }, reach: 'installation' } as const
 /** A key that Prometheus has need reach nothing else. */
-const forMonitors = { access: { scope: 'metrics' }, reach: 'installation' } as const
+const forMonitors = { access: { scope: 'metrics' }, reach: 'installation', always: true } as const
 
 export const watchOperations: readonly Operation[] = [
   operation({
@@ -55,6 +55,7 @@ export const watchOperations: readonly Operation[] = [
     path: '/api/alerts',
     summary: 'Lists alerts: what is open, then what is over, the newest first.',
     ...forOperators,
+    always: true,
     query: z.strictObject(paging),
     answer: pageOf(alert),
     run: (context, { query }) =>
@@ -115,6 +116,7 @@ export const watchOperations: readonly Operation[] = [
     path: '/api/health',
     summary: 'How the parts of this process are.',
     ...forOperators,
+    always: true,
     answer: z.strictObject({
       status: z.enum(['ok', 'degraded', 'not serving']),
       audit: z.enum(['ok', 'unavailable']).optional(),

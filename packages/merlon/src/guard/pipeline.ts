@@ -7,7 +7,7 @@ import { chain } from './chain.ts'
 import { checkArguments, checkParamHeaders } from './check-arguments.ts'
 import { checkHead } from './check-head.ts'
 import { checkHost } from './check-host.ts'
-import { checkLoad } from './check-load.ts'
+import { anyLoad, checkLoad } from './check-load.ts'
 import { checkMedia, checkStreamAccept } from './check-media.ts'
 import { checkOrigin } from './check-origin.ts'
 import { confirmCredential } from './confirm-credential.ts'
@@ -60,14 +60,15 @@ export const mcpStream = known.and(limitCall('mcp')).and(checkStreamAccept).and(
 export const mcpEnd = known.and(limitCall('mcp')).and(bindNamedSession).and(authorizeSession)
 
 /** The control plane: the same outer door, then a credential of its own kind, and whether it may do what the route is for. */
-const controlKnown = edge
-  .and(checkSite)
-  .and(checkLoad)
-  .and(limitAddress)
-  .and(authenticate)
-  .and(limitCall('control', 'admin'))
-export const control = (check: (principal: Principal) => void, bodyBytesMax: number) =>
-  controlKnown.and(permit(check)).and(readJson(bodyBytesMax)).and(confirmCredential).and(decodeJson)
+const controlKnown = (load: typeof checkLoad) =>
+  edge.and(checkSite).and(load).and(limitAddress).and(authenticate).and(limitCall('control', 'admin'))
+/** `always`: also while other work is refused, for what then tells an operator why. */
+export const control = (check: (principal: Principal) => void, bodyBytesMax: number, always: boolean) =>
+  controlKnown(always ? anyLoad : checkLoad)
+    .and(permit(check))
+    .and(readJson(bodyBytesMax))
+    .and(confirmCredential)
+    .and(decodeJson)
 
 /** Signing in: whoever asks has no credential yet. */
 export const controlOpen = (bodyBytesMax: number) =>
@@ -81,8 +82,12 @@ export const localEdge = chain<Arrival>()
   .and(checkHost)
   .and(checkOrigin)
   .and(checkSite)
-export const controlLocal = (operator: Principal, bodyBytesMax: number) =>
-  localEdge.and(checkLoad).and(actAs(operator)).and(readJson(bodyBytesMax)).and(decodeJson)
+export const controlLocal = (operator: Principal, bodyBytesMax: number, always: boolean) =>
+  localEdge
+    .and(always ? anyLoad : checkLoad)
+    .and(actAs(operator))
+    .and(readJson(bodyBytesMax))
+    .and(decodeJson)
 
 /** Health, readiness and metadata: open by their chain, never by their path. */
 export const open = edge
