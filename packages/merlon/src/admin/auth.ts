@@ -30,9 +30,11 @@ function showToken({ token, expiresAt, scopes }: IssuedToken) {
 
 function doorOf({ parts }: ControlContext, asked: string | undefined): Door {
   const door = asked === undefined ? 'control' : parts.doors.doorAt(asked)
-  if (door !== undefined) return door
+  if (door !== undefined && parts.doors.resource(door) !== undefined) return door
   const ours = [parts.doors.resource('control'), parts.doors.resource('mcp')].filter((each) => each !== undefined)
-  throw invalid([{ path: 'body.resource', says: 'nothing of ours has this address', expected: ours.join(' | ') }])
+  throw invalid([
+    { path: 'body.resource', says: 'nothing that is open here has this address', expected: ours.join(' | ') },
+  ])
 }
 
 const signIn = z.union([
