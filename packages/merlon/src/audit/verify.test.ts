@@ -279,6 +279,17 @@ describe('any change of any byte', () => {
     expect(await verify(bytes, [])).toMatchObject({ ok: true, records: 300 })
   })
 
+  test('AL-02: heads among the files are taken for heads', async () => {
+    const path = join(folder, 'heads.jsonl')
+    await writeFile(path, heads.map((head) => `${JSON.stringify(head)}\n`).join(''))
+    const names = bytes.map((_, at) => join(folder, at === bytes.length - 1 ? 'audit.jsonl' : `audit-00000${at}.jsonl`))
+    await Promise.all(names.map((name, at) => writeFile(name, bytes[at]!)))
+    const publicKey = signer.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+    expect(await verifyAudit({ files: [path, ...names], publicKey })).toMatchObject({ ok: true, records: 300 })
+    const cut = await verifyAudit({ files: [path, ...names.slice(0, 2)], publicKey })
+    expect(kinds(cut)).toEqual(['truncated'])
+  })
+
   test('AL-02: is found, with the heads beside the log and without them', async () => {
     const place = fc
       .nat({ max: bytes.length - 1 })

@@ -4,10 +4,10 @@ import type { AuditProblem, AuditVerdict } from './audit-reader.ts'
 import { ChainCheck } from './chain-check.ts'
 import { parseHead, type SignedHead } from './head.ts'
 import { eachLine } from './lines.ts'
-import { parseRecord, parseSegment } from './record-line.ts'
+import { parseLineHead, parseRecord, parseSegment } from './record-line.ts'
 
 export interface VerifyOptions {
-  /** The files of the log, in any order. */
+  /** The files of the log, in any order; those that begin with a head are taken for heads. */
   readonly files: readonly string[]
   /** As PEM, or as a key. */
   readonly publicKey: string | KeyObject
@@ -33,9 +33,10 @@ export async function verifyAudit({
   endOf = () => undefined,
 }: VerifyOptions): Promise<AuditVerdict> {
   const key = typeof publicKey === 'string' ? createPublicKey(publicKey) : publicKey
-  const kept = await Promise.all(headFiles.map(readHeads))
+  const { segments, beside } = await sorted(files)
+  const kept = await Promise.all([...headFiles, ...beside].map(readHeads))
   const check = new ChainCheck(key, [...heads, ...kept.flatMap((each) => each.heads)])
-  for (const file of await inOrder(files)) {
+  for (const file of await inOrder(segments)) {
     check.startFile(basename(file))
     const end = endOf(file)
     const { torn } = await eachLine(
@@ -48,6 +49,19 @@ export async function verifyAudit({
   const verdict = check.finish()
   const problems = [...verdict.problems, ...kept.flatMap((each) => each.problems)]
   return { ...verdict, ok: problems.length === 0, problems }
+}
+
+/** Tells the files of a log from those with heads that stand beside them: `audit*.jsonl` names both. */
+async function sorted(files: readonly string[]): Promise<{ segments: string[]; beside: string[] }> {
+  const segments: string[] = []
+  const beside: string[] = []
+  for (const file of files) {
+    const first = (await firstLine(file)) ?? ''
+    // The record of a head in the log has a place in the chain; a head beside it has none.
+    const isHead = parseLineHead(first) === undefined && parseHead(parseRecord(first)) !== undefined
+    ;(isHead ? beside : segments).push(file)
+  }
+  return { segments, beside }
 }
 
 /** Reads heads, one a line. A last line that is cut short is passed over; any other that is no head is a problem. */
