@@ -29,7 +29,7 @@ import { proofAlgorithms } from './identity/dpop.ts'
 import type { Installation } from './installation.ts'
 import type { LimitStore } from './limit/limit-store.ts'
 import { Limiter } from './limit/limiter.ts'
-import { rulesOf } from './limit/rules.ts'
+import { type Rule, rulesOf, unaffordable } from './limit/rules.ts'
 import { observeRefusal, requestLog } from './observe.ts'
 import { holds, scopeSet } from './policy/scopes.ts'
 import { routesFor } from './routes.ts'
@@ -131,6 +131,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   }
 
   const rules = rulesOf(config.rateLimit)
+  warnOfUnaffordable(catalog, rules, log)
   const limiter = new Limiter({ store: options.limits, rules, failuresMax: config.rateLimit.failuresMax })
 
   const kinds = new Map(
@@ -345,6 +346,15 @@ function warnOfUnreachable(catalog: Catalog, roles: ReadonlyMap<string, ScopeSet
   for (const scope of catalog.scopes) {
     if ([...roles.values()].some((granted) => holds(granted, scope))) continue
     log.warn({ scope }, 'no role has a scope that the catalog asks for: nobody can reach what asks for it')
+  }
+}
+
+/** A tool that costs more than a limit holds is listed and never called. */
+function warnOfUnaffordable(catalog: Catalog, rules: readonly Rule[], log: Log): void {
+  for (const { name, cost, requirement } of catalog.tools) {
+    const scope = requirement === 'authenticated' ? undefined : requirement.scope
+    for (const limit of unaffordable(rules, { name, scope, cost }))
+      log.warn({ tool: name, cost, limit }, 'a tool costs more than a limit ever holds: it can never be called')
   }
 }
 

@@ -189,6 +189,16 @@ describe('secrets', () => {
     )
   })
 
+  test('the address of a Redis is one, and its password is nowhere to be printed', () => {
+    const loaded = loadConfig(given({}, { REDIS_URL: 'rediss://:canary@redis.example' }))
+    expect(loaded.config.store.redisUrl).toBe('env:REDIS_URL')
+    expect(loaded.secrets.redisUrl).toBe('rediss://:canary@redis.example')
+    expect(JSON.stringify([loaded.config, loaded.secrets, loaded.warnings])).not.toContain('canary')
+    expect(refusal(given({}, { REDIS_URL: 'redis://:canary@redis.example/x' }))).toEqual([
+      expect.stringContaining('env:REDIS_URL names a database that is not a number'),
+    ])
+  })
+
   test('a file of its own is followed, and a variable of any name', () => {
     const files = {
       ...own({ secrets: { rootKey: 'file:root.hex', apiKeyPepper: 'env:MERLON_PEPPER' } }),

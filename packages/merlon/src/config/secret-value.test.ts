@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { databaseUrlProblem, looksLikeSecret, webhookUrlProblem } from './secret-value.ts'
+import { databaseUrlProblem, looksLikeSecret, redisUrlProblem, webhookUrlProblem } from './secret-value.ts'
 
 test.each([
   ['postgres://merlon:x9Lq@db.example/merlon', undefined],
@@ -10,6 +10,19 @@ test.each([
   ['postgres://merlon:<password>@db.example/merlon', 'holds a placeholder for the password'],
 ])('the database address %j', (text, problem) => {
   expect(databaseUrlProblem(text)).toBe(problem)
+})
+
+test.each([
+  ['redis://127.0.0.1:6379', undefined],
+  ['rediss://merlon:x9Lq@redis.example:6380/2', undefined],
+  ['http://redis.example', 'is not a redis:// or rediss:// address'],
+  ['redis.example:6379', 'is not a redis:// or rediss:// address'],
+  ['redis://', 'names no host'],
+  ['redis://redis.example/limits', 'names a database that is not a number'],
+  ['redis://:your-password@redis.example', 'holds a placeholder for the password'],
+  ['not an address', 'is not a URL'],
+])('the address of a Redis %j', (text, problem) => {
+  expect(redisUrlProblem(text)).toBe(problem)
 })
 
 test.each([

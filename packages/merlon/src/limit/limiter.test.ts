@@ -4,7 +4,7 @@ import { scopeSet } from '../policy/scopes.ts'
 import { MemoryLimitStore } from '../store/memory/limit-store.ts'
 import type { Refused, Taken } from './limit-store.ts'
 import { Limiter } from './limiter.ts'
-import { countedScope, type RuleSettings, ruleOf, rulesOf } from './rules.ts'
+import { countedScope, type RuleSettings, ruleOf, rulesOf, unaffordable } from './rules.ts'
 
 const now = 1_000_000
 const usual = {
@@ -241,6 +241,18 @@ test('the rules in force are the one for each credential and those of the config
   } as const
   expect(rulesOf(settings).map(({ limit }) => limit.name)).toEqual(['calls', 'own'])
   expect(rulesOf({ ...settings, enabled: false })).toEqual([])
+})
+
+test('a tool that costs more than a limit ever holds is known beforehand', () => {
+  const rules = [
+    ruleOf({ ...usual, name: 'calls', callsMax: 10 }),
+    ruleOf({ ...usual, name: 'write', scopes: ['write'], callsMax: 3 }),
+    ruleOf({ ...usual, name: 'flat', callsMax: 1, cost: 1 }),
+    ruleOf({ ...usual, name: 'other', tools: ['load'], callsMax: 1 }),
+  ]
+  const of = (cost: number, scope: string | undefined = 'files:write') =>
+    unaffordable(rules, { name: 'save', scope, cost })
+  expect([of(1), of(3), of(4), of(11), of(4, 'read')]).toEqual([[], [], ['write'], ['calls', 'write'], []])
 })
 
 test('RL-05: what is left is told of buckets that no other tenant shares', () => {

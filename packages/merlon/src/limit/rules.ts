@@ -106,6 +106,24 @@ export function rulesOf({ enabled, callsMax, windowMs, count, rules }: RateSetti
   return [every, ...rules].map(ruleOf)
 }
 
+/** The limits that never let this tool be called, because it costs more than they hold. */
+export function unaffordable(
+  rules: readonly Rule[],
+  { name, scope, cost }: { readonly name: string; readonly scope: string | undefined; readonly cost: number },
+): readonly string[] {
+  const named = new Set(rules.flatMap(({ scopes }) => [...(scopes ?? [])]))
+  const counted = countedScope(scope, named)
+  return rules
+    .filter(
+      (rule) =>
+        rule.cost === undefined &&
+        cost > rule.limit.burst &&
+        rule.tools?.has(name) !== false &&
+        rule.scopes?.has(counted) !== false,
+    )
+    .map(({ limit }) => limit.name)
+}
+
 const builtIn: ReadonlySet<string> = new Set(['read', 'write', 'admin'])
 
 /**
