@@ -199,17 +199,52 @@ function places(calls: Counter, seconds: Counter | undefined, namesMax: number):
   }
 }
 
-/** Why a credential of ours was refused. */
+/** Why a credential was refused, in words of ours. What the authenticator of a project says instead is not shown. */
 const credentialReasons: ReadonlySet<string> = new Set([
   'malformed',
   'length',
+  'scheme',
   'unknown',
   'secret',
   'retired-secret',
   'revoked',
+  'inactive',
   'owner-disabled',
+  'agent-inactive',
+  'tenant-suspended',
   'expired',
   'withdrawn',
+  'wrong-door',
+  'address',
+  'scopes',
+  'no-answer',
+  'sign-in-unknown',
+  'token-malformed',
+  'token-encrypted',
+  'token-algorithm',
+  'token-type',
+  'token-issuer',
+  'token-audience',
+  'token-times',
+  'token-expired',
+  'token-not-yet',
+  'token-lifetime',
+  'token-subject',
+  'token-required-claim',
+  'token-binding',
+  'token-unbound',
+  'token-key',
+  'token-signature',
+  'token-claims',
+  'token-scheme',
+  'token-proof-missing',
+  'token-proof-malformed',
+  'token-proof-key',
+  'token-proof-signature',
+  'token-proof-request',
+  'token-proof-time',
+  'token-proof-token',
+  'token-proof-replayed',
 ])
 const reasonPattern = /^[A-Za-z][A-Za-z0-9_.:-]{0,47}$/
 
