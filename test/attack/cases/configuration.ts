@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { loadConfig } from '../../../packages/merlon/src/config/load.ts'
-import { ConfigError } from '../../../packages/merlon/src/config/problem.ts'
+import { ConfigError, type Problem } from '../../../packages/merlon/src/config/problem.ts'
 import { type AttackCase, each } from '../attack-case.ts'
 import { Target } from '../harness.ts'
 import { call } from '../request.ts'
@@ -9,6 +9,10 @@ const area = 'Configuration'
 
 /** What the start says of this configuration file and environment; nothing where it would start. */
 function refusal(file: unknown, env: Readonly<Record<string, string>> = {}): readonly string[] {
+  return problems(file, env).map(({ path }) => path)
+}
+
+function problems(file: unknown, env: Readonly<Record<string, string>> = {}): readonly Problem[] {
   try {
     loadConfig({
       project: '/project',
@@ -20,7 +24,7 @@ function refusal(file: unknown, env: Readonly<Record<string, string>> = {}): rea
     })
     return []
   } catch (thrown) {
-    if (thrown instanceof ConfigError) return thrown.problems.map(({ path }) => path)
+    if (thrown instanceof ConfigError) return thrown.problems
     throw thrown
   }
 }
@@ -33,7 +37,16 @@ const stops =
     return undefined
   }
 
-const weak = ['changeme', 'your-jwt-secret-key', 'secret-api-key', 'a'.repeat(64), '0'.repeat(64), 'c2hvcnQ=']
+const weak = [
+  'changeme',
+  'sk_read_abc123',
+  'sk_admin_ghi789',
+  'your-jwt-secret-key',
+  'secret-api-key',
+  'a'.repeat(64),
+  '0'.repeat(64),
+  'c2hvcnQ=',
+]
 
 export const configurationCases: readonly AttackCase[] = [
   ...each(
@@ -66,6 +79,27 @@ export const configurationCases: readonly AttackCase[] = [
     },
   ),
   {
+    id: 'O-110',
+    area,
+    requirement: ['SC-02', 'SC-03', 'TR-01', 'OH-05'],
+    title: 'a start with all of it wrong is refused, each by the number of its rule',
+    send: async () => {
+      const file = { server: { host: '0.0.0.0' }, cors: { allowedOrigins: ['*'] }, limit: {} }
+      const found = problems(file, {
+        ENCRYPTION_KEY: 'your-encryption-key',
+        API_KEY_SECRET: 'MTYgYnl0ZXMgb2Yga2V5IQ==',
+      })
+      expect(found.map(({ rule, path }) => rule ?? path).sort()).toEqual([
+        'CA-003',
+        'CA-003',
+        'CA-101',
+        'CA-106',
+        'limit',
+      ])
+      return undefined
+    },
+  },
+  {
     id: 'X-140',
     area,
     requirement: ['TR-01'],
@@ -79,7 +113,7 @@ export const configurationCases: readonly AttackCase[] = [
     {
       id: 'O-041',
       area,
-      requirement: ['SC-01'],
+      requirement: ['SC-01', 'SC-02'],
       title: 'a secret that is weak, short or a placeholder stops the start',
     },
     Object.fromEntries(
@@ -87,14 +121,14 @@ export const configurationCases: readonly AttackCase[] = [
         [
           `ENCRYPTION_KEY ${secret.slice(0, 20)}`,
           async () => {
-            expect(refusal({}, { ENCRYPTION_KEY: secret }).length).toBeGreaterThan(0)
+            expect(problems({}, { ENCRYPTION_KEY: secret }).map(({ rule }) => rule)).toEqual(['CA-003'])
             return undefined
           },
         ],
         [
           `API_KEY_SECRET ${secret.slice(0, 20)}`,
           async () => {
-            expect(refusal({}, { API_KEY_SECRET: secret }).length).toBeGreaterThan(0)
+            expect(problems({}, { API_KEY_SECRET: secret }).map(({ rule }) => rule)).toEqual(['CA-003'])
             return undefined
           },
         ],

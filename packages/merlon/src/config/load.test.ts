@@ -80,7 +80,7 @@ describe('where a setting comes from', () => {
     expect(config.cors.allowedOrigins).toEqual(['https://a.example', 'https://b.example'])
     expect(config.server.allowedHosts).toEqual([])
     expect(warnings).toEqual([
-      'env:MERLON_SERVER_ALLOWED_HOSTS: server.allowedHosts: is empty, so every request is refused. Leave it out for its default',
+      'env:MERLON_SERVER_ALLOWED_HOSTS: server.allowedHosts: is empty, so every request is refused. Leave it out for its default (CA-110)',
     ])
   })
 
@@ -112,7 +112,7 @@ describe('what is refused', () => {
       'merlon.config.json:6: roles.user.0: takes a scope such as read or files:write',
       'merlon.config.json:7: limits.pageSize: takes a whole number, 1 to 1000',
       'env:MERLON_LOG_LEVEL: log.level: takes one of trace, debug, info, warn, error, silent',
-      'merlon.config.json:8: authentication.keyLifetimeDays: is longer than authentication.keyLifetimeDaysMax. Lower it, or raise the other',
+      'merlon.config.json:8: authentication.keyLifetimeDays: is longer than authentication.keyLifetimeDaysMax. Lower it, or raise the other (CA-303)',
     ])
   })
 
@@ -158,7 +158,7 @@ describe('what is refused', () => {
 
   test('a file that every user can change', () => {
     expect(refusal(given({ 'merlon.config.json': { text: '{}', mode: 0o646 } }))).toEqual([
-      'merlon.config.json: every user can change it. Run chmod o-w merlon.config.json',
+      'merlon.config.json: every user can change it. Run chmod o-w merlon.config.json (CA-601)',
     ])
   })
 
@@ -250,14 +250,14 @@ describe('secrets', () => {
 
   test('an .env with secrets that others can read; one without is taken', () => {
     expect(refusal(given({ '.env': { text: `ENCRYPTION_KEY=${rootKey}`, mode: 0o644 } }))).toEqual([
-      '.env: it holds secrets and other users can read it. Run chmod 600 .env',
+      '.env: it holds secrets and other users can read it. Run chmod 600 .env (CA-602)',
     ])
     expect(refusal(given({ '.env': { text: 'PORT=4001', mode: 0o644 } }))).toEqual([])
   })
 
   test('a sample JWT_SECRET is refused although nothing uses it', () => {
     expect(refusal(given({ '.env': 'JWT_SECRET=your-jwt-secret-key' }))).toEqual([
-      '.env:JWT_SECRET: is a placeholder or a published sample. Remove it',
+      '.env:JWT_SECRET: is a placeholder or a published sample. Remove it (CA-003)',
     ])
   })
 

@@ -30,8 +30,10 @@ export class ConfigError extends Error {
   }
 }
 
-export function problemLine({ where, path, says, fix }: Problem): string {
-  return `${where}: ${path === '' ? '' : `${path}: `}${says}${fix === undefined ? '' : `. ${fix}`}`
+/** A rule that has more to say is named at the end: the hardening checklist has its reason and its source. */
+export function problemLine({ where, path, says, fix, rule }: Problem): string {
+  const more = `${fix === undefined ? '' : `. ${fix}`}${rule === undefined ? '' : ` (${rule})`}`
+  return `${where}: ${path === '' ? '' : `${path}: `}${says}${more}`
 }
 
 /** An issue of the schema in our words: what the setting takes, and the setting that was meant where a key is unknown. */

@@ -27,7 +27,7 @@ export const secretRules: readonly Rule[] = [
   },
   {
     id: 'CA-003',
-    title: 'Secrets are random, and no placeholders.',
+    title: 'A secret is a random key or a whole address, and no placeholder.',
     severity: 'fatal',
     why: 'A key that was thought up, or printed in a tutorial, is tried first by whoever wants in.',
     fix: 'Run `merlon generate-keys --secrets` for good ones.',
