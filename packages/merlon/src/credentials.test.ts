@@ -60,6 +60,7 @@ function verifierWith(more: Partial<CredentialParts> = {}, door: Door = 'mcp') {
     issuers: [settings],
     authenticator: undefined,
     roles: new Map([['user', scopeSet(['read', 'write'])]]),
+    scopes: scopeSet(['read', 'write', 'admin']),
     clock: () => now,
     report: () => expect.unreachable(),
     fetch: published.fetch,

@@ -26,6 +26,8 @@ export interface CredentialParts {
   readonly issuers: readonly IssuerSettings[]
   readonly authenticator: Authenticator | undefined
   readonly roles: ReadonlyMap<string, ScopeSet>
+  /** The scopes that there are. */
+  readonly scopes: ReadonlySet<string>
   readonly clock: Clock
   /** Told once of each outage of an issuer. */
   readonly report: (cause: unknown) => void

@@ -158,6 +158,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     issuers: config.identity.issuers,
     authenticator,
     roles,
+    scopes: new Set(['read', 'write', 'metrics', 'admin', ...config.scopes]),
     clock,
     report: (cause) => log.error({ err: cause }, 'the keys of an issuer cannot be read'),
   })

@@ -45,6 +45,8 @@ export interface ForeignIssuerParts {
   /** The canonical address of the MCP endpoint: what tokens are for where the settings name nothing else. */
   readonly resource: () => string | undefined
   readonly roles: ReadonlyMap<string, ScopeSet>
+  /** The scopes of the configuration and those built in. */
+  readonly scopes: ReadonlySet<string>
   readonly tenants: TenantStanding
   readonly parse: ParseJson
   readonly clock: Clock
@@ -64,7 +66,7 @@ export function foreignIssuer(settings: IssuerSettings, parts: ForeignIssuerPart
       allowHttp: settings.dangerouslyAllowHttp,
     })
   const keys = new IssuerKeys({ issuer, keySetUrl: settings.jwksUri, fetch, parse, clock, report })
-  const mapping = mappingOf(settings)
+  const mapping = mappingOf(settings, parts.scopes)
   const audiences: Readonly<Record<Door, () => string | undefined>> = {
     mcp: () => settings.audience ?? resource(),
     control: () => settings.controlAudience,
@@ -84,12 +86,13 @@ export function foreignIssuer(settings: IssuerSettings, parts: ForeignIssuerPart
   }
 }
 
-function mappingOf({ tenant, role, scopes, scopesMax }: IssuerSettings): Mapping {
+function mappingOf({ tenant, role, scopes, scopesMax }: IssuerSettings, known: ReadonlySet<string>): Mapping {
   return {
     tenant: 'value' in tenant ? tenant : { claim: tenant.claim, ...valuesOf(tenant.values) },
     role: 'value' in role ? role : { claim: role.claim, values: new Map(Object.entries(role.values)) },
     scopes: { claim: scopes.claim, ...valuesOf(scopes.values) },
     ceiling: scopesMax && scopeSet(scopesMax),
+    known,
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Awaitable, Instant, Principal, ScopeSet } from '../call.ts'
 import { Fault } from '../errors.ts'
-import { meet, noScopes, scopePattern, scopeSet } from '../policy/scopes.ts'
+import { meet, noScopes, scopeSet } from '../policy/scopes.ts'
 import type { VerificationKey } from './token-algorithms.ts'
 import type { HeldClaims } from './token-claims.ts'
 import type { JsonObject } from './token-format.ts'
@@ -46,6 +46,8 @@ export interface Mapping {
   readonly scopes: { readonly claim: ClaimPath; readonly values?: ReadonlyMap<string, readonly string[]> }
   /** What tokens of this issuer may carry at most. `undefined`: what the role grants. */
   readonly ceiling: ScopeSet | undefined
+  /** The scopes that mean something here: an issuer has others, and they are passed over. */
+  readonly known: ReadonlySet<string>
 }
 
 /** What a tenant is limited to, or `undefined` for one that is not there or is suspended. `credential` asks for its sake. */
@@ -73,7 +75,7 @@ export function mapClaims(
   if (tenant === undefined) throw new Fault('tenant.missing', { reason: 'tenant' })
   const role = 'value' in mapping.role ? mapping.role.value : firstMapped(claims, mapping.role)
   const granted = roles.get(role) ?? noScopes
-  const claimed = scopesIn(claims, mapping.scopes)
+  const claimed = scopesIn(claims, mapping.scopes, mapping.known)
   const capped = mapping.ceiling === undefined ? claimed : meet(mapping.ceiling, claimed)
   // An issuer is an address without a fragment (RFC 8414 §2), so no subject of one reads like a subject of another.
   const id = `${issuer}#${held.subject}`
@@ -107,10 +109,10 @@ function firstMapped(
   return noRole
 }
 
-function scopesIn(claims: JsonObject, { claim, values }: Mapping['scopes']): ScopeSet {
+function scopesIn(claims: JsonObject, { claim, values }: Mapping['scopes'], known: ReadonlySet<string>): ScopeSet {
   const said = textsAt(claims, claim).flatMap((text) => text.split(' '))
   const scopes = values === undefined ? said : said.flatMap((text) => values.get(text) ?? [])
-  return scopeSet(scopes.filter((scope) => scopePattern.test(scope)))
+  return scopeSet(scopes.filter((scope) => known.has(scope)))
 }
 
 /** The texts at a place in the claims: one, or those of a list. Anything else is none. */

@@ -59,7 +59,16 @@ function verifierWith(more: Partial<IssuerSettings> = {}, tenants: TenantStandin
   const clock = () => time.now
   const issuer = foreignIssuer(
     { ...settings, ...more },
-    { resource: () => resource, roles, tenants, parse, clock, report: () => undefined, fetch: published.fetch },
+    {
+      resource: () => resource,
+      roles,
+      scopes: scopeSet(['read', 'write', 'admin']),
+      tenants,
+      parse,
+      clock,
+      report: () => undefined,
+      fetch: published.fetch,
+    },
   )
   const verifier = new TokenVerifier({
     door: 'mcp',
