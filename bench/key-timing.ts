@@ -19,7 +19,12 @@ const warmupPairs = 3_000
 const folder = mkdtempSync(join(tmpdir(), 'merlon-timing-'))
 const server = await openServer({
   project: join(import.meta.dirname, 'projects/echo'),
-  env: { MERLON_SERVER_PORT: '0', MERLON_STORE_FOLDER: folder, MERLON_RATE_LIMIT_FAILURES_MAX: '100000000' },
+  env: {
+    MERLON_SERVER_PORT: '0',
+    MERLON_STORE_FOLDER: folder,
+    MERLON_RATE_LIMIT_FAILURES_MAX: '1000000',
+    MERLON_LOG_LEVEL: 'silent',
+  },
 })
 const agent = new Agent({ keepAlive: true, maxSockets: 1 })
 const known = `key_${server.firstStart?.key.slice(4, 16)}`

@@ -30,7 +30,7 @@ export const authentication = z
         attemptsMax: z
           .int()
           .min(1)
-          .max(1_000)
+          .max(1_000_000)
           .default(10)
           .describe('Failed sign-ins in a window: of one account from strange addresses, and of one address.'),
         windowMs: ms(1_000).default(900_000).describe('Length of that window.'),
