@@ -107,6 +107,8 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
         expect(await all.keys.findKey('key_ann')).toMatchObject({ tenantStatus: 'suspended' })
         expect(await signIn(ann, 'sgn_2')).toBe('user-unknown')
         const suspended = await revision()
+        await all.tenants.updateTenant('a', { name: 'A' }, undefined, now)
+        expect(await changes(suspended)).toEqual([])
         await all.tenants.updateTenant('a', { status: 'active' }, undefined, now)
         expect(await changes(suspended)).toEqual(['key_ann changed', 'sgn_ann changed'])
       })

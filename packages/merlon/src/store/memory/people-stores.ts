@@ -63,7 +63,8 @@ export class MemoryTenantStore implements TenantStore {
       updatedAt: now,
       version: before.shown.version + 1,
     }
-    this.#state.tenants.set(id, { shown, changed: this.#state.revision + 1 })
+    const rights = change.status !== undefined || scopes !== undefined
+    this.#state.tenants.set(id, { shown, changed: rights ? this.#state.revision + 1 : before.changed })
     if (hadOperator && !hasOperator(this.#state)) {
       this.#state.tenants.set(id, before)
       return { outcome: 'last-operator' }

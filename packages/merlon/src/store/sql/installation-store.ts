@@ -71,6 +71,13 @@ export class SqlInstallationStore implements InstallationStore {
 }
 
 async function keysChangedAfter(db: Kysely<Tables>, revision: number): Promise<readonly ChangedCredential[]> {
+  const keys = db.selectFrom('api_keys').select('api_keys.id')
+  // Each part by its own index on `changed`: one condition over all of them would read every key.
+  const changed = keys
+    .where('changed', '>', revision)
+    .unionAll(keys.where('owner', 'in', db.selectFrom('users').select('id').where('changed', '>', revision)))
+    .unionAll(keys.where('agent', 'in', db.selectFrom('agents').select('id').where('changed', '>', revision)))
+    .unionAll(keys.where('tenant', 'in', db.selectFrom('tenants').select('id').where('changed', '>', revision)))
   const rows = await db
     .selectFrom('api_keys as key')
     .innerJoin('users as user', 'user.id', 'key.owner')
@@ -78,15 +85,7 @@ async function keysChangedAfter(db: Kysely<Tables>, revision: number): Promise<r
     .leftJoin('agents as agent', 'agent.id', 'key.agent')
     .select(['key.id', 'key.revoked_at', 'key.active', 'user.status'])
     .select(['tenant.status as tenant_status', 'agent.status as agent_status'])
-    // Each part is found by its own index on `changed`.
-    .where((or) =>
-      or.or([
-        or('key.changed', '>', revision),
-        or('key.owner', 'in', db.selectFrom('users').select('id').where('changed', '>', revision)),
-        or('key.agent', 'in', db.selectFrom('agents').select('id').where('changed', '>', revision)),
-        or('key.tenant', 'in', db.selectFrom('tenants').select('id').where('changed', '>', revision)),
-      ]),
-    )
+    .where('key.id', 'in', changed)
     .execute()
   return rows.map((row) => ({
     id: row.id,
@@ -100,18 +99,17 @@ async function keysChangedAfter(db: Kysely<Tables>, revision: number): Promise<r
 }
 
 async function signInsChangedAfter(db: Kysely<Tables>, revision: number): Promise<readonly ChangedCredential[]> {
+  const signIns = db.selectFrom('sign_ins').select('sign_ins.id')
+  const changed = signIns
+    .where('changed', '>', revision)
+    .unionAll(signIns.where('user_id', 'in', db.selectFrom('users').select('id').where('changed', '>', revision)))
+    .unionAll(signIns.where('tenant', 'in', db.selectFrom('tenants').select('id').where('changed', '>', revision)))
   const rows = await db
     .selectFrom('sign_ins as own')
     .innerJoin('users as user', 'user.id', 'own.user_id')
     .innerJoin('tenants as tenant', 'tenant.id', 'own.tenant')
     .select(['own.id', 'own.revoked_at', 'user.status', 'tenant.status as tenant_status'])
-    .where((or) =>
-      or.or([
-        or('own.changed', '>', revision),
-        or('own.user_id', 'in', db.selectFrom('users').select('id').where('changed', '>', revision)),
-        or('own.tenant', 'in', db.selectFrom('tenants').select('id').where('changed', '>', revision)),
-      ]),
-    )
+    .where('own.id', 'in', changed)
     .execute()
   return rows.map((row) => ({
     id: row.id,

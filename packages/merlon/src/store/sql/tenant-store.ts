@@ -63,7 +63,8 @@ export class SqlTenantStore implements TenantStore {
           ...(scopes === undefined ? {} : { scopes: scopes?.join(' ') ?? null }),
           updated_at: now,
           version: tenant.version + 1,
-          changed,
+          // A new name is no news of anybody's rights, and a tenant may have very many credentials.
+          ...(status === undefined && scopes === undefined ? {} : { changed }),
         })
         .where('id', '=', id)
         .execute()
