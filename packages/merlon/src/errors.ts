@@ -549,6 +549,8 @@ export interface FaultDetail {
   readonly retryAfterMs?: number
   /** For RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers): the limit that was reached. */
   readonly limit?: { readonly name: string; readonly callsMax: number; readonly windowMs: number }
+  /** What of it is left, though too little. Default 0. */
+  readonly remaining?: number
   /** For Allow. */
   readonly allow?: string
   /** For the audit record alone: the public id of a credential that was refused, and what a refused call was about. */

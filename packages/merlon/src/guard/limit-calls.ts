@@ -140,6 +140,6 @@ function take(call: Known, plan: Plan, session: string | undefined): Awaitable<C
   return answer instanceof Promise ? answer.then(charged) : charged(answer)
 }
 
-function exceeded({ limit, retryAfterMs }: Refused): Fault {
-  return new Fault('rate.exceeded', { retryAfterMs, reason: limit.name, ...(limit.told ? { limit } : {}) })
+function exceeded({ limit, retryAfterMs, remaining }: Refused): Fault {
+  return new Fault('rate.exceeded', { retryAfterMs, reason: limit.name, ...(limit.told ? { limit, remaining } : {}) })
 }

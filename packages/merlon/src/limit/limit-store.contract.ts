@@ -40,7 +40,7 @@ export function limitStoreContract(name: string, open: () => Awaitable<LimitStor
     test('the last millisecond before a call is there, and the first when it is', async () => {
       const limit = fresh(10)
       expect(await drain(one(limit), start)).toBe(10)
-      expect(await take([one(limit)], start + 99)).toEqual({ ok: false, limit, retryAfterMs: 1 })
+      expect(await take([one(limit)], start + 99)).toMatchObject({ ok: false, limit, retryAfterMs: 1 })
       expect(await take([one(limit)], start + 100)).toMatchObject({ ok: true, remaining: 0 })
       expect(await take([one(limit)], start + 100)).toMatchObject({ ok: false, retryAfterMs: 100 })
     })
@@ -59,22 +59,28 @@ export function limitStoreContract(name: string, open: () => Awaitable<LimitStor
         ok: false,
         limit: slow,
         retryAfterMs: 7_000,
+        remaining: 0,
       })
-      expect(await take([one(wide), one(narrow)], start)).toEqual({ ok: false, limit: narrow, retryAfterMs: 1_000 })
+      expect(await take([one(wide), one(narrow)], start)).toEqual({
+        ok: false,
+        limit: narrow,
+        retryAfterMs: 1_000,
+        remaining: 0,
+      })
       expect(await drain(one(wide), start)).toBe(4)
     })
 
     test('RL-06: a dear call takes what it costs', async () => {
       const limit = fresh(10)
       expect(await take([one(limit, 7)], start)).toMatchObject({ ok: true, remaining: 3 })
-      expect(await take([one(limit, 7)], start)).toEqual({ ok: false, limit, retryAfterMs: 400 })
+      expect(await take([one(limit, 7)], start)).toEqual({ ok: false, limit, retryAfterMs: 400, remaining: 3 })
       expect(await drain(one(limit), start)).toBe(3)
     })
 
     test('what costs more than the bucket holds is never given and takes nothing', async () => {
       const limit = fresh(10)
       for (const now of [start, start + 1_000, start + 1_000_000])
-        expect(await take([one(limit, 11)], now)).toEqual({ ok: false, limit, retryAfterMs: 1_000 })
+        expect(await take([one(limit, 11)], now)).toEqual({ ok: false, limit, retryAfterMs: 1_000, remaining: 10 })
       expect(await drain(one(limit), start + 1_000_000)).toBe(10)
     })
 
@@ -93,7 +99,7 @@ export function limitStoreContract(name: string, open: () => Awaitable<LimitStor
       const limit = fresh(9_973, 60_007)
       expect(await take([one(limit, 9_972)], start)).toMatchObject({ ok: true, remaining: 1 })
       expect(await drain(one(limit), start)).toBe(1)
-      expect(await take([one(limit, 9_973)], start + 60_006)).toEqual({ ok: false, limit, retryAfterMs: 1 })
+      expect(await take([one(limit, 9_973)], start + 60_006)).toMatchObject({ ok: false, limit, retryAfterMs: 1 })
       expect(await take([one(limit, 9_973)], start + 60_007)).toMatchObject({ ok: true, remaining: 0 })
     })
 
@@ -153,7 +159,7 @@ export function limitStoreContract(name: string, open: () => Awaitable<LimitStor
       expect(store.peek([one(limit)], start)).toBeUndefined()
       await drain(one(limit), start)
       const peeked = store.peek([one(limit)], start + 100)
-      if (peeked !== undefined) expect(peeked).toEqual({ ok: false, limit, retryAfterMs: 400 })
+      if (peeked !== undefined) expect(peeked).toEqual({ ok: false, limit, retryAfterMs: 400, remaining: 0 })
       expect(store.peek([one(limit)], start + 500)).toBeUndefined()
       expect(await drain(one(limit), start + 500)).toBe(1)
     })

@@ -49,6 +49,8 @@ export interface Refused {
   readonly limit: Limit
   /** After so long, and not before, all would be there, if nobody else takes. Where `cost` is more than the bucket ever holds: how long it takes to fill. */
   readonly retryAfterMs: number
+  /** What is left all the same: too little for what was asked. */
+  readonly remaining: number
 }
 
 export interface LimitStore {

@@ -8,8 +8,13 @@ export interface ToldLimit {
 /** `standard`: draft-ietf-httpapi-ratelimit-headers; `legacy`: its three fields of before; `x`: what came before those. */
 export type RateHeaderForm = 'standard' | 'legacy' | 'x'
 
-/** Adds what is left of a limit, and in how many seconds there is more. */
-export type RateHeaders = (head: string[], limit: ToldLimit, remaining: number, refillSeconds: number) => void
+/** Adds what is left of a limit, and in how many seconds there is more, where that is known. */
+export type RateHeaders = (
+  head: string[],
+  limit: ToldLimit,
+  remaining: number,
+  refillSeconds: number | undefined,
+) => void
 
 const names: Readonly<Record<RateHeaderForm, readonly string[]>> = {
   standard: ['RateLimit', 'RateLimit-Policy'],
@@ -27,7 +32,12 @@ export function rateHeaders(forms: readonly RateHeaderForm[]): RateHeaders {
   return (head, limit, remaining, refillSeconds) => {
     if (standard) {
       const { policy, item } = textsOf(limit)
-      head.push('RateLimit-Policy', policy, 'RateLimit', `${item}${remaining};t=${refillSeconds}`)
+      head.push(
+        'RateLimit-Policy',
+        policy,
+        'RateLimit',
+        refillSeconds === undefined ? `${item}${remaining}` : `${item}${remaining};t=${refillSeconds}`,
+      )
     }
     if (legacy) addThree(head, names.legacy, limit, remaining, refillSeconds)
     if (x) addThree(head, names.x, limit, remaining, refillSeconds)
@@ -39,10 +49,11 @@ function addThree(
   three: readonly string[],
   limit: ToldLimit,
   remaining: number,
-  seconds: number,
+  seconds: number | undefined,
 ): void {
   const [most = '', left = '', reset = ''] = three
-  head.push(most, String(limit.callsMax), left, String(remaining), reset, String(seconds))
+  head.push(most, String(limit.callsMax), left, String(remaining))
+  if (seconds !== undefined) head.push(reset, String(seconds))
 }
 
 interface Texts {

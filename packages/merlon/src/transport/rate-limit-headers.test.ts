@@ -37,6 +37,17 @@ test('a 429 says which limit was reached and when to come back (RL-05)', () => {
   expect(headers.get('RateLimit')).toBe('"calls";r=0;t=2')
 })
 
+test('RL-05: of what is left, but too little for this call, no time is told that is not true', () => {
+  const headers = headersOf({ retryAfterMs: 12_000, limit: calls, remaining: 9 }, undefined, ['standard', 'legacy'])
+  expect(headers.get('Retry-After')).toBe('12')
+  expect(told(headers)).toEqual([
+    ['ratelimit', '"calls";r=9'],
+    ['ratelimit-limit', '600'],
+    ['ratelimit-policy', '"calls";q=600;w=60'],
+    ['ratelimit-remaining', '9'],
+  ])
+})
+
 test('RL-05: a refusal names no limit whose bucket others share', () => {
   expect(told(headersOf({ retryAfterMs: 1_200 }))).toEqual([])
 })

@@ -54,7 +54,9 @@ export function refuse(
   if (status === 429 || status === 503) {
     const seconds = retryAfter(fault)
     head.push('Retry-After', String(seconds))
-    if (fault.detail.limit !== undefined) options.headers.rate(head, fault.detail.limit, 0, seconds)
+    const { limit, remaining = 0 } = fault.detail
+    // What is left, but too little for this, grows sooner than Retry-After says; when, is not asked for.
+    if (limit !== undefined) options.headers.rate(head, limit, remaining, remaining === 0 ? seconds : undefined)
   }
   if (fault.detail.limit === undefined) addRate(head, call, options.headers)
   if (call.body === undefined && mayBeLarge(call)) head.push('Connection', 'close')

@@ -13,8 +13,8 @@ test('peek knows every bucket', () => {
   const store = new MemoryLimitStore()
   store.take(of('a'), start)
   store.take(of('a'), start)
-  expect(store.peek(of('a'), start)).toEqual({ ok: false, limit, retryAfterMs: 500 })
-  expect(store.peek(of('a', 'b'), start + 499)).toEqual({ ok: false, limit, retryAfterMs: 1 })
+  expect(store.peek(of('a'), start)).toEqual({ ok: false, limit, retryAfterMs: 500, remaining: 0 })
+  expect(store.peek(of('a', 'b'), start + 499)).toEqual({ ok: false, limit, retryAfterMs: 1, remaining: 0 })
   expect(store.size).toBe(1)
 })
 
@@ -22,7 +22,7 @@ test('RL-03: holds no more buckets than it may; beyond that a new one is refused
   const store = new MemoryLimitStore(3)
   expect(store.take(of('a', 'b'), start).ok).toBe(true)
   // Two new ones where there is room for one: neither is made.
-  expect(store.take(of('c', 'd'), start)).toEqual({ ok: false, limit, retryAfterMs: 1_000 })
+  expect(store.take(of('c', 'd'), start)).toEqual({ ok: false, limit, retryAfterMs: 1_000, remaining: 0 })
   expect(store.size).toBe(2)
   expect(store.take(of('c'), start).ok).toBe(true)
   expect(store.take(of('d'), start).ok).toBe(false)

@@ -96,6 +96,7 @@ export class MemoryLimitStore implements LimitStore {
   #look(takes: readonly Take[], now: Instant): Refused | undefined {
     let longest: Limit | undefined
     let longestMs = 0
+    let remaining = 0
     for (let at = 0; at < takes.length; at++) {
       const { limit, bucket, cost } = takes[at]!
       const known = this.#buckets.get(bucket)
@@ -107,8 +108,9 @@ export class MemoryLimitStore implements LimitStore {
       if (wait <= longestMs) continue
       longest = limit
       longestMs = wait
+      remaining = callsLeft(limit, debt)
     }
-    return longest === undefined ? undefined : { ok: false, limit: longest, retryAfterMs: longestMs }
+    return longest === undefined ? undefined : { ok: false, limit: longest, retryAfterMs: longestMs, remaining }
   }
 
   /** The refusal where there is no room for the buckets that are new. */
@@ -124,7 +126,7 @@ export class MemoryLimitStore implements LimitStore {
     if (fresh === undefined || this.#buckets.size + count <= this.#bucketsMax) return undefined
     // To look through all of them for every stranger would cost more than what is limited.
     if (now >= this.#sweptAt && now - this.#sweptAt < sweepsApartMs)
-      return { ok: false, limit: fresh, retryAfterMs: sweepsApartMs }
+      return { ok: false, limit: fresh, retryAfterMs: sweepsApartMs, remaining: 0 }
     this.sweep(now)
     // What was found may have been full, and be forgotten now.
     this.#look(takes, now)

@@ -103,7 +103,7 @@ describe.skipIf('reason' in redis)('on Redis', () => {
     await store.take(of(1), start)
     expect(store.peek(of(1), start)).toBeUndefined()
     await store.take(of(1), start)
-    expect(store.peek(of(1), start + 999)).toEqual({ ok: false, limit, retryAfterMs: 59_001 })
+    expect(store.peek(of(1), start + 999)).toEqual({ ok: false, limit, retryAfterMs: 59_001, remaining: 0 })
     expect(store.peek(of(1), start + 1_000)).toBeUndefined()
     await store.giveBack(of(1), start)
     expect(store.peek(of(1), start + 1)).toBeUndefined()

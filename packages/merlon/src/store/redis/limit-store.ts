@@ -20,7 +20,7 @@ import { connectRedis, redisFailure } from './connection.ts'
  * agree, unless a time is told.
  *
  * KEYS the buckets. ARGV `take` or `give`; the time or nothing; then for each bucket the cost in ticks, ticks a millisecond,
- * ticks at most, and milliseconds to fill. Answers {1, debt, lag, …} or {0, which, wait}; `lag` is how far the bucket's time
+ * ticks at most, and milliseconds to fill. Answers {1, debt, lag, …} or {0, which, wait, debt}; `lag` is how far the bucket's time
  * is ahead of now.
  */
 const script = `
@@ -60,7 +60,7 @@ for i, key in ipairs(KEYS) do
     if this > wait then which, wait = i, this end
   end
 end
-if which > 0 then return { 0, which, wait } end
+if which > 0 then return { 0, which, wait, debts[which] } end
 local answer = { 1 }
 for i, key in ipairs(KEYS) do
   local base = 4 * i - 2
@@ -90,6 +90,7 @@ interface Empty {
   /** For so long it is believed without asking. */
   readonly until: Instant
   readonly freeAt: Instant
+  readonly remaining: number
 }
 
 /** How long, and of how many buckets, it is remembered that there was too little. */
@@ -118,8 +119,14 @@ export class RedisLimitStore implements SharedLimitStore {
     if (answer[0] === 0) {
       const { limit, bucket, cost } = takes[answer[1]! - 1]!
       const retryAfterMs = answer[2]!
-      this.#rememberEmpty(bucket, { cost, until: now + Math.min(retryAfterMs, emptyMsMax), freeAt: now + retryAfterMs })
-      return { ok: false, limit, retryAfterMs }
+      const remaining = callsLeft(limit, answer[3]!)
+      this.#rememberEmpty(bucket, {
+        cost,
+        until: now + Math.min(retryAfterMs, emptyMsMax),
+        freeAt: now + retryAfterMs,
+        remaining,
+      })
+      return { ok: false, limit, retryAfterMs, remaining }
     }
     let closest: Limit | undefined
     let remaining = Number.POSITIVE_INFINITY
@@ -142,7 +149,7 @@ export class RedisLimitStore implements SharedLimitStore {
     for (const { limit, bucket, cost } of takes) {
       const empty = this.#empty.get(bucket)
       if (empty !== undefined && cost >= empty.cost && now < empty.until)
-        return { ok: false, limit, retryAfterMs: empty.freeAt - now }
+        return { ok: false, limit, retryAfterMs: empty.freeAt - now, remaining: empty.remaining }
     }
     return undefined
   }
