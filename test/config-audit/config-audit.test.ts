@@ -174,6 +174,16 @@ describe('SC-02, SC-05: a start', () => {
     expect(stderr).toContain(`merlon: ${says}\nmerlon: hint: `)
   })
 
+  test('with settings that are refused says the numbers of their rules', () => {
+    const config = { server: { host: '0.0.0.0' }, cors: { allowedOrigins: ['*'] }, endpoint: '/mcp' }
+    writeFileSync(join(project, 'merlon.config.json'), JSON.stringify(config))
+    const { status, stdout, stderr } = merlon(['start'], { ENCRYPTION_KEY: 'secret-api-key' })
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr.match(/CA-[0-9]+/g)).toEqual(['CA-106', 'CA-101', 'CA-003'])
+    expect(stderr).toContain('endpoint: there is no such setting')
+    expect(stderr).not.toContain('secret-api-key')
+  })
+
   test('with such a variable in .env is refused too', () => {
     writeFileSync(join(project, '.env'), 'NODE_TLS_REJECT_UNAUTHORIZED=0\n', { mode: 0o600 })
     const { status, stderr } = merlon(['start'], { MERLON_SERVER_PORT: '0' })

@@ -1,6 +1,7 @@
 import { probeGroups } from './live/probes.ts'
+import { textReport } from './report.ts'
 import { severities, type Told } from './rule.ts'
-import { ruleGroups } from './rules/rules.ts'
+import { ruleGroups, rules } from './rules/rules.ts'
 import { type Source, sources } from './sources.ts'
 
 /** The hardening checklist, printed from the rules. */
@@ -20,6 +21,12 @@ export function hardeningPage(): string {
     'data folder, at the process, the keys in the store, the tools and the packages, and changes none of them. Loading the',
     'tools runs their files, as `merlon build` does. Of the database it reads which keys are good, how many users are',
     'operators and, on PostgreSQL, what the role may do.',
+    '',
+    'It prints what is wrong, the gravest first, such as:',
+    '',
+    '```',
+    ...sample().split('\n'),
+    '```',
     '',
     '## What a finding means',
     '',
@@ -73,6 +80,18 @@ export function hardeningPage(): string {
     '| --- | --- |',
     ...(Object.keys(sources) as Source[]).sort(inOrder).map((name) => `| ${name} | ${sources[name]} |`),
   ].join('\n')}\n`
+}
+
+/** What is printed for two findings, by the program that prints it. */
+function sample(): string {
+  const found: readonly (readonly [id: string, where: string, path: string, says: string])[] = [
+    ['CA-124', 'merlon.config.json:5', 'admin.listener', 'is served beside the MCP endpoint'],
+    ['CA-511', 'env:MERLON_AUDIT_KEEP_DAYS', 'audit.keepDays', 'keeps 30 days'],
+  ]
+  const findings = found.flatMap(([id, where, path, says]) =>
+    rules.filter((rule) => rule.id === id).map((rule) => ({ rule, where, path, says })),
+  )
+  return textReport({ about: '/srv/secure-agent', rules: rules.length, findings })
 }
 
 const meanings: { readonly [S in (typeof severities)[number]]: string } = {

@@ -1,3 +1,4 @@
+import type { Exchange } from './exchange.ts'
 import { header, isAnswer, json, listTools, type Probe, status, wants } from './probe.ts'
 
 /** A key of the right form that nobody was given: its digits are zeros, so that no checksum fits. */
@@ -11,6 +12,10 @@ const token = (head: object, claims: object, signature = 'AAAA'): string =>
 const claims = { iss: 'https://issuer.invalid', sub: 'probe', exp: 4_102_444_800, scope: 'read write admin' }
 
 const unsigned = (alg: string, { href }: URL): string => token({ alg, typ: 'at+jwt' }, { ...claims, aud: href }, '')
+
+/** All of an answer that tells how a credential was taken. */
+const said = (found: Exchange): string =>
+  isAnswer(found) ? `${found.status} ${header(found, 'www-authenticate')} ${found.body}` : found
 
 const withCredential = (headers: readonly (readonly [string, string])[]) => ({
   headers: [...json, ...headers],
@@ -113,15 +118,22 @@ export const accessProbes: readonly Probe[] = [
     fix: 'Take credentials from headers alone.',
     source: ['MCP authorization', 'ASVS 5.0 V14.2.1'],
     async run(outside) {
-      const key = outside.key ?? wrongKey
+      // A good key is never sent so: a log may keep the address. That a wrong one is read shows by another answer.
+      const answers = new Set([
+        said(await outside.bare()),
+        said(await outside.send({ headers: json, body: listTools })),
+      ])
       for (const name of ['access_token', 'api_key', 'key']) {
-        const target = `${outside.url.pathname}?${name}=${key}`
-        const outcome = status(await outside.send({ target, headers: json, body: listTools }), [400, 401, 404])
+        const target = `${outside.url.pathname}?${name}=${wrongKey}`
+        const found = await outside.send({ target, headers: json, body: listTools })
+        const outcome = status(found, [400, 401, 404])
         if (!outcome.ok) return { ...outcome, got: `${outcome.got} for ${name}` }
-        // A real key is shown once and no more, for a log may have kept the address.
-        if (outside.key !== undefined) break
+        const is401 = isAnswer(found) && found.status === 401
+        if (is401 && answers.size === 1 && !answers.has(said(found))) {
+          return { expected: 'the answer to no credential', got: `another for ${name}, so it is read`, ok: false }
+        }
       }
-      return { expected: '401', got: 'refused', ok: true }
+      return { expected: 'the answer to no credential', got: 'refused', ok: true }
     },
   },
   {

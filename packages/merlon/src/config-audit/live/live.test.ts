@@ -128,6 +128,21 @@ describe('a server that refuses everything', () => {
     ])
   })
 
+  test('a credential that it reads from the address shows, although it is refused, and a good one is never sent so', async () => {
+    const asked: string[] = []
+    const port = await serve((incoming, response) => {
+      asked.push(incoming.url ?? '')
+      incoming.resume()
+      response.writeHead(401, { 'WWW-Authenticate': 'Bearer' })
+      response.end(incoming.url?.includes('api_key=') ? '{"error":"invalid"}' : '{"error":"missing"}')
+    })
+    const { findings } = await ask(port, 'a-key-of-theirs')
+    expect(findings.find(({ rule }) => rule.id === 'LP-008')?.says).toBe(
+      'expected the answer to no credential, got another for api_key, so it is read',
+    )
+    expect(asked.filter((url) => url.includes('a-key-of-theirs'))).toEqual([])
+  })
+
   test('a probe that needs a key, or TLS, is passed over without it', async () => {
     const { asked } = await ask(await serve(refuse))
     const tried = new Set(asked.map((each) => each.probe.id))
