@@ -148,5 +148,6 @@ function textOf(header: string | string[] | undefined): string | undefined {
 
 /** The credential that `authenticate` let in. */
 function credentialOf(headers: Arrival['head']['headers']): string | undefined {
-  return headers.authorization?.slice(7) ?? textOf(headers['x-api-key'])
+  // After the one space of `Bearer …` or `DPoP …`.
+  return headers.authorization?.slice(headers.authorization.indexOf(' ') + 1) ?? textOf(headers['x-api-key'])
 }

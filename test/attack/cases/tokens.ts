@@ -340,6 +340,35 @@ export const tokenCases: readonly AttackCase[] = [
     },
   },
   {
+    id: 'X-178',
+    area,
+    requirement: ['RS-13', 'RS-10'],
+    title: 'where tokens must be bound, one that is not is refused, and the challenge says which proofs are taken',
+    config: {
+      identity: {
+        issuers: [
+          {
+            issuer: issuer.url,
+            tenant: { value: 'tenant-a' },
+            dpop: 'required',
+            allowPrivateNetwork: true,
+            dangerouslyAllowHttp: true,
+          },
+        ],
+      },
+    },
+    send: (target) => target.send(bearing(token(target))),
+    expect: {
+      status: 401,
+      code: 'INVALID_API_KEY',
+      headers: {
+        'WWW-Authenticate':
+          /^Bearer resource_metadata="[^"]+", scope="read write", error="invalid_token" \|\| DPoP algs="ES256 EdDSA PS256 RS256", error="invalid_token"$/,
+      },
+      audit: { type: 'auth', success: false, reason: 'token-unbound' },
+    },
+  },
+  {
     id: 'X-175',
     area,
     requirement: ['RS-13', 'TR-06'],

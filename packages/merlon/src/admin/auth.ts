@@ -80,7 +80,9 @@ export const authOperations: readonly Operation[] = [
     run: async (context, { body }) => {
       const { signIn } = context.actor
       if (signIn === undefined) throw new Fault('entry.unknown', { reason: 'no-sign-in' })
-      return showToken(await context.parts.tokens.issue({ signIn, door: doorOf(context, body?.resource) }))
+      // A token is never renewed into one that may do more.
+      const scopes = [...context.principal.effective]
+      return showToken(await context.parts.tokens.issue({ signIn, door: doorOf(context, body?.resource), scopes }))
     },
   }),
   operation({
