@@ -514,6 +514,10 @@ export const requirements = {
       'A record that was edited, removed, put in, moved or cut off is found, and so is a log that was forked, replaced or written anew.',
     source: 'RFC 6962 §2.1; OWASP ASVS 5.0 V16.4.2',
   },
+  'AL-03': {
+    promise: 'A change is on record before it is acknowledged; what cannot be recorded is not done.',
+    source: 'OWASP ASVS 5.0 V16.5.3',
+  },
   'AL-04': {
     promise: 'No key, session id, argument or result is in a log or a record.',
     source: 'OWASP ASVS 5.0 V16.2.5',

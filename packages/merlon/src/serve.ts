@@ -17,6 +17,7 @@ import { LiveSessions } from './dispatch/live-sessions.ts'
 import { recorder } from './dispatch/record.ts'
 import { AllRunning } from './dispatch/running.ts'
 import type { Log, Services } from './dispatch/services.ts'
+import { expiryEntry } from './dispatch/session-record.ts'
 import type { Fault } from './errors.ts'
 import { every } from './every.ts'
 import type { Gate } from './guard/gate.ts'
@@ -240,7 +241,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     edge: (call) => edge.run(call),
     onRefused,
     onUnread: onRefused,
-    onAnswered: requestLog(config.log.requests, log, clock, {
+    onAnswered: requestLog(config.log.requests, log, gate, {
       route: (path) => routes.has(path),
       method: (name) => kinds.has(name),
     }),
@@ -254,7 +255,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     services.running.sweep(clock())
     watch.tick(late)
   }
-  const sweepSessions = () => sessions?.sweep(clock())
+  const sweepSessions = async () => {
+    const over = (await sessions?.sweep(clock())) ?? 0
+    if (over > 0) installation.audit.append(expiryEntry(over))
+  }
   const sweepCounts = () => {
     limiter.store.sweep(steadyClock())
     strangers.flush()

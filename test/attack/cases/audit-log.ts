@@ -159,4 +159,19 @@ export const auditLogCases: readonly AttackCase[] = [
       return undefined
     },
   },
+  {
+    id: 'X-109',
+    area,
+    requirement: ['AL-01'],
+    title: 'sessions that ran out leave a record of how many',
+    config: { session: { sweepMs: 1_000 } },
+    alone: true,
+    send: async (target) => {
+      await target.openSession('A.read')
+      await target.openSession('A.write')
+      target.advance(7_200_000)
+      return undefined
+    },
+    expect: { audit: { type: 'session', action: 'expire', outcome: '2', success: true } },
+  },
 ]

@@ -115,7 +115,7 @@ describe('the audit file', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600)
   })
 
-  test('a change is on the disk when it is answered, and so is all that came before it', async () => {
+  test('AL-03: a change is on the disk when it is answered, and so is all that came before it', async () => {
     const log = await openLog()
     log.append(entry('before'))
     const synced = vi.spyOn(await handles(), 'datasync')
@@ -210,7 +210,7 @@ describe('the audit file', () => {
 })
 
 describe('an audit file that cannot be written', () => {
-  test('refuses calls and changes until it can, and says so once', async () => {
+  test('AL-03: refuses calls and changes until it can, and says so once', async () => {
     const log = await openLog()
     expect(() => log.check()).not.toThrow()
     await fillDiskAfter(0)

@@ -15,7 +15,7 @@ import type { FileAuditLog } from './file-log.ts'
 import type { SignedHead } from './head.ts'
 import { type Match, matcher } from './match.ts'
 import { parseSegment } from './record-line.ts'
-import { newestHead } from './recover.ts'
+import { newestHead, sizeOf } from './recover.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import { firstLine, verifyAudit } from './verify.ts'
 
@@ -43,6 +43,7 @@ export class FileAuditReader implements AuditReader {
   readonly publicKey: string
   private readonly files: SegmentFiles
   private readonly writer: Writer
+  private verifying: Promise<void> = Promise.resolve()
 
   constructor(files: SegmentFiles, writer: Writer, publicKey: KeyObject) {
     this.files = files
@@ -120,16 +121,26 @@ export class FileAuditReader implements AuditReader {
     return newestHead(this.files.heads)
   }
 
-  async verify(kept: readonly SignedHead[] = []): Promise<AuditVerdict> {
+  /** One at a time: each reads the whole log. */
+  verify(kept: readonly SignedHead[] = []): Promise<AuditVerdict> {
+    const verdict = this.verifying.then(() => this.verifyNow(kept))
+    this.verifying = verdict.then(
+      () => undefined,
+      () => undefined,
+    )
+    return verdict
+  }
+
+  private async verifyNow(kept: readonly SignedHead[]): Promise<AuditVerdict> {
     const release = this.writer.keepFiles()
     try {
       const size = await this.writer.written()
       const files = await this.files.list()
-      const hasHeads = (await newestHead(this.files.heads)) !== undefined
+      const headBytes = await sizeOf(this.files.heads)
       return await verifyAudit({
         files,
         publicKey: this.publicKey,
-        headFiles: hasHeads ? [this.files.heads] : [],
+        headFiles: headBytes ? [this.files.heads] : [],
         heads: kept,
         endOf: (file) => (file === this.files.active ? size : undefined),
       })

@@ -160,7 +160,8 @@ export async function cutTornLine(path: string): Promise<void> {
   }
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
+/** How large a file is; `undefined` where there is none. */
+export async function sizeOf(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).size
   } catch (error) {

@@ -19,3 +19,8 @@ export function sessionEntry(
     action,
   }
 }
+
+/** The record of sessions that nobody ended and whose time was over. They are named nowhere, so that they are counted. */
+export function expiryEntry(sessions: number): AuditEntry {
+  return { type: 'session', success: true, level: 'info', action: 'expire', outcome: String(sessions) }
+}
