@@ -32,6 +32,7 @@ const takenHeaders: ReadonlySet<string> = new Set(
     'Content-Length',
     'Content-Type',
     'Cookie',
+    'DPoP',
     'Forwarded',
     'Host',
     'MCP-Protocol-Version',
