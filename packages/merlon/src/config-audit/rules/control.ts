@@ -52,4 +52,17 @@ export const controlRules: readonly Rule[] = [
       return setting(facts, 'admin.host', listener === 'own' && !isLoopback(host), 'listens beyond this machine')
     },
   },
+  {
+    id: 'CA-126',
+    title: 'The public address of the control plane is https.',
+    severity: 'high',
+    why: 'Whoever manages users is told to send a password in clear.',
+    fix: 'Set admin.publicUrl to the https address.',
+    source: ['ASVS 5.0 V12.2.1', 'ASVS 5.0 V8.4.2'],
+    check: (facts) => {
+      const { publicUrl } = facts.config.admin
+      const host = /^http:\/\/(\[[^\]]+\]|[^:/]+)/.exec(publicUrl ?? '')?.[1]?.replace(/^\[|\]$/g, '')
+      return setting(facts, 'admin.publicUrl', host !== undefined && !isLoopback(host), 'is in clear')
+    },
+  },
 ]

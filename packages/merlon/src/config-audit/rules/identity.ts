@@ -253,4 +253,16 @@ export const identityRules: readonly Rule[] = [
       return setting(facts, 'authentication.login.signInLifetimeMs', signInLifetimeMs > day, 'is longer than a day')
     },
   },
+  {
+    id: 'CA-319',
+    title: 'Keys that sign tokens take turns within three months.',
+    severity: 'medium',
+    why: 'A key that leaked signs for as long as it is taken.',
+    fix: 'Lower identity.tokens.signingKeyDays; 30 is the default.',
+    source: ['ASVS 5.0 V13.3.4', 'ASVS 5.0 V11.1.1'],
+    check: (facts) => {
+      const { signingKeyDays } = facts.config.identity.tokens
+      return setting(facts, 'identity.tokens.signingKeyDays', signingKeyDays > 90, `is ${signingKeyDays} days`)
+    },
+  },
 ]

@@ -253,6 +253,32 @@ export const limitRules: readonly Rule[] = [
     },
   },
   {
+    id: 'CA-416',
+    title: 'While the shared store is out of reach, processes together admit no more than the limit.',
+    severity: 'medium',
+    why: 'Each process then admits its share; shares beyond a half make more than the whole of two.',
+    fix: 'Set rateLimit.localShare to one divided by the number of processes.',
+    source: ['ASVS 5.0 V16.5.2', 'ASVS 5.0 V2.4.1'],
+    check: (facts) => {
+      const { rateLimit, store } = facts.config
+      const bad = rateLimit.enabled && store.redisUrl !== undefined && rateLimit.localShare > 0.5
+      return setting(facts, 'rateLimit.localShare', bad, `is ${rateLimit.localShare}`)
+    },
+  },
+  {
+    id: 'CA-417',
+    title: 'Processes that share a database share their limits.',
+    severity: 'low',
+    why: 'Each process that counts by itself admits the whole limit.',
+    fix: 'Name a Redis in store.redisUrl; leave it where there is one process alone.',
+    source: ['ASVS 5.0 V2.4.1'],
+    check: (facts) => {
+      const { rateLimit, store } = facts.config
+      const bad = rateLimit.enabled && store.databaseUrl !== undefined && store.redisUrl === undefined
+      return setting(facts, 'store.redisUrl', bad, 'is not set, and other processes may use the same database')
+    },
+  },
+  {
     id: 'CA-421',
     title: 'Each limit has a name of its own.',
     severity: 'fatal',

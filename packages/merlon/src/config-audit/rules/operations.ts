@@ -191,4 +191,17 @@ export const operationRules: readonly Rule[] = [
     source: ['ASVS 5.0 V13.4.5', 'ASVS 5.0 V8.4.1'],
     check: (facts) => setting(facts, 'metrics.tenants', facts.config.metrics.tenants, 'counts for each tenant'),
   },
+  {
+    id: 'CA-515',
+    title: 'Noise cannot push records out of the audit log.',
+    severity: 'medium',
+    why: 'Where little is kept, many calls make the one that matters disappear.',
+    fix: 'Set audit.keepBytes to 256 MiB or more, or bound the log by audit.keepDays instead.',
+    source: ['OWASP MCP08', 'ASVS 5.0 V16.4.2'],
+    check: (facts) => {
+      const { keepBytes } = facts.config.audit
+      const bad = keepBytes !== undefined && keepBytes < 256 * mebibyte
+      return setting(facts, 'audit.keepBytes', bad, `keeps ${Math.floor((keepBytes ?? 0) / mebibyte)} MiB`)
+    },
+  },
 ]

@@ -196,6 +196,12 @@ const table: readonly Row[] = [
     { config: { admin: { host: '10.1.2.3' }, tls } },
     { config: { admin: { host: '10.1.2.3', listener: 'off' }, tls } },
   ],
+  [
+    'CA-126',
+    'merlon.config.json:1',
+    { config: { admin: { publicUrl: 'http://control.example' } } },
+    { config: { admin: { publicUrl: 'http://127.0.0.1:4001' } } },
+  ],
 
   ['CA-201', 'merlon.config.json:1', { config: { tls: { keyPath: 'key.pem' } } }, { config: { tls } }],
   ['CA-202', 'chain.pem', { certificate: { notAfter: now } }, { certificate: { notAfter: now + day } }],
@@ -338,6 +344,12 @@ const table: readonly Row[] = [
     'merlon.config.json:1',
     { config: { authentication: { login: { signInLifetimeMs: 86_400_001 } } } },
     { config: { authentication: { login: { signInLifetimeMs: 86_400_000 } } } },
+  ],
+  [
+    'CA-319',
+    'merlon.config.json:1',
+    { config: { identity: { tokens: { signingKeyDays: 91 } } } },
+    { config: { identity: { tokens: { signingKeyDays: 90 } } } },
   ],
 
   ['CA-331', 'merlon.config.json:1', issuers({}, {}), issuers({})],
@@ -485,6 +497,18 @@ const table: readonly Row[] = [
     { config: { rateLimit: { count: 'successes', rules: [] } } },
     { config: { rateLimit: { count: 'successes' } } },
   ],
+  [
+    'CA-416',
+    'merlon.config.json:1',
+    { config: { rateLimit: { localShare: 0.51 } }, env: { REDIS_URL: 'rediss://a:b@redis.example' } },
+    { config: { rateLimit: { localShare: 0.51 } } },
+  ],
+  [
+    'CA-417',
+    'merlon.config.json:1',
+    { env: { DATABASE_URL: 'postgres://a:v9dK2mPx@db.example/a' } },
+    { env: { DATABASE_URL: 'postgres://a:v9dK2mPx@db.example/a', REDIS_URL: 'rediss://a:b@redis.example' } },
+  ],
   ['CA-421', 'merlon.config.json:1', limit({ name: 'failures' }), limit({ name: 'reports' })],
   [
     'CA-422',
@@ -553,6 +577,12 @@ const table: readonly Row[] = [
     'merlon.config.json:1',
     { config: { metrics: { tenants: true } } },
     { config: { metrics: { tenants: false } } },
+  ],
+  [
+    'CA-515',
+    'merlon.config.json:1',
+    { config: { audit: { keepBytes: 268_435_455 } } },
+    { config: { audit: { keepBytes: 268_435_456 } } },
   ],
 
   ['CA-601', 'merlon.config.json', { mode: 0o602 }, { mode: 0o600 }],
