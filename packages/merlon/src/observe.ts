@@ -10,7 +10,7 @@ import type { HttpCall } from './transport/http-call.ts'
 import { describeFailure } from './watch/failure.ts'
 import { Notices } from './watch/notices.ts'
 import { postTo } from './watch/post.ts'
-import { logRequest, type RequestLogMode } from './watch/request-log.ts'
+import { RequestLog, type RequestLogMode } from './watch/request-log.ts'
 import { Watch } from './watch/watch.ts'
 import type { Envelope } from './wire/revision.ts'
 
@@ -136,22 +136,26 @@ export function observeRefusal(call: RefusedRequest, fault: Fault, parts: Refusa
 export function requestLog(
   mode: RequestLogMode,
   log: Log,
-  clock: Clock,
+  { clock, steadyClock }: { readonly clock: Clock; readonly steadyClock: Clock },
   isKnown: { readonly route: (path: string) => boolean; readonly method: (name: string) => boolean },
 ): ((call: HttpCall, status: number, bytes: number | undefined) => void) | undefined {
   if (mode === 'none') return undefined
+  const requests = new RequestLog(log, steadyClock)
   return (call, status, bytes) => {
     const fault = call.fault as Fault | undefined
     if (mode === 'failures' && fault === undefined && status < 400) return
     const message = call.message as Message | undefined
     const principal = call.principal as Principal | undefined
-    const method = message === undefined || message.kind === 'response' ? message?.kind : message.method
-    logRequest(log, {
+    const named = message === undefined || message.kind === 'response' ? message?.kind : message.method
+    const method = named === undefined || named === 'response' || isKnown.method(named) ? named : 'unknown'
+    // An operation of the control plane says what was asked for; its path may hold an id.
+    const elsewhere = method === undefined || method === 'unknown' ? 'unknown' : undefined
+    const line = {
       requestId: call.requestId,
       verb: call.verb,
-      route: isKnown.route(call.path) ? call.path : 'unknown',
+      route: isKnown.route(call.path) ? call.path : elsewhere,
       status,
-      method: method === undefined || method === 'response' || isKnown.method(method) ? method : 'unknown',
+      method,
       target: (call.target as { name?: string } | undefined)?.name,
       code: fault?.spec.code,
       durationMs: call.startedAt === undefined ? undefined : Math.max(0, clock() - call.startedAt),
@@ -159,6 +163,7 @@ export function requestLog(
       address: call.address,
       credential: principal?.credential ?? fault?.detail.credential,
       traceId: (call.envelope as Envelope | undefined)?.trace?.traceId,
-    })
+    }
+    requests.write(line, principal === undefined)
   }
 }

@@ -5,7 +5,6 @@ import { pageStyleHash } from './admin/api-page.ts'
 import { listens } from './admin/http-control.ts'
 import { operations, operationsByName } from './admin/operations.ts'
 import type { ControlParts } from './admin/parts.ts'
-import type { Clock } from './call.ts'
 import type { Config } from './config/schema.ts'
 import { type ControlDoor, ControlRoutes, controlEdge, controlProblem } from './control-routes.ts'
 import { type BoundSocket, listenOnSocket } from './control-socket.ts'
@@ -31,7 +30,6 @@ export interface ServeControlOptions {
   readonly verify: Gate['verify']
   readonly tls: TlsMaterial | undefined
   readonly log: Log
-  readonly clock: Clock
   readonly onRefused: HttpOptions['onUnread']
 }
 
@@ -136,7 +134,7 @@ async function serveSocket(
 }
 
 function httpServer(options: ServeControlOptions, door: ControlDoor, gate: Gate, tls: TlsMaterial | undefined) {
-  const { config, parts, log, clock, onRefused } = options
+  const { config, parts, log, onRefused } = options
   const { limits, admin } = config
   return createHttpServer({
     gate,
@@ -159,7 +157,7 @@ function httpServer(options: ServeControlOptions, door: ControlDoor, gate: Gate,
     onRefused,
     onUnread: onRefused,
     // A path of ours may hold an id: the operation says as much, in words that are no client's.
-    onAnswered: requestLog(config.log.requests, log, clock, {
+    onAnswered: requestLog(config.log.requests, log, gate, {
       route: () => false,
       method: (name) => operationsByName.has(name),
     }),

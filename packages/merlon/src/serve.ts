@@ -223,7 +223,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const onRefused = (call: Parameters<typeof observeRefusal>[0], fault: Fault) =>
     observeRefusal(call, fault, { audit: installation.audit, strangers, watch, log, clock })
   const controlled = {
-    ...{ config, gate, tls, log, clock, onRefused, folder: resolve(options.project, config.store.folder) },
+    ...{ config, gate, tls, log, onRefused, folder: resolve(options.project, config.store.folder) },
     parts: options.control(sessions && sessionsOf(sessions, clock)),
     verify: verify('control'),
   }
