@@ -4,6 +4,7 @@ import { apiKeyCases } from './api-keys.ts'
 import { auditLogCases } from './audit-log.ts'
 import { authorizationCases } from './authorization.ts'
 import { configurationCases } from './configuration.ts'
+import { controlCases } from './control.ts'
 import { eventCases } from './events.ts'
 import { framingCases } from './framing.ts'
 import { hiddenCases } from './hidden.ts'
@@ -35,5 +36,6 @@ export const cases: readonly AttackCase[] = [
   ...eventCases,
   ...loadCases,
   ...limitCases,
+  ...controlCases,
   ...configurationCases,
 ]
