@@ -55,7 +55,8 @@ describe('where the control plane is served', () => {
   })
 
   test('AD-01: shared, it stands beside the MCP endpoint behind a door of its own', async () => {
-    const server = await open({ MERLON_ADMIN_LISTENER: 'shared' })
+    // A page that may call MCP may not call this.
+    const server = await open({ MERLON_ADMIN_LISTENER: 'shared', MERLON_CORS_ALLOWED_ORIGINS: 'https://app.example' })
     const key = await operatorKey(server)
     expect(server.control.url).toBeUndefined()
     expect(await get(server.url, '/api/users', key)).toMatchObject({ status: 200 })
@@ -65,6 +66,9 @@ describe('where the control plane is served', () => {
     expect(await get(server.url, '/api/nothing')).toMatchObject({ status: 404, type: problem })
     expect(await get(server.url, '/nothing')).toMatchObject({ status: 404, type: 'application/json; charset=utf-8' })
     expect((await get(server.url, '/health')).text).toBe('{"status":"ok"}')
+    const paged = async (origin: string) =>
+      (await fetch(new URL('/api/users', server.url), { headers: { 'X-API-Key': key, Origin: origin } })).status
+    expect([await paged(new URL(server.url).origin), await paged('https://app.example')]).toEqual([200, 403])
     const signedIn = await local(server).call('auth.login', {
       body: await withPassword(server),
     })

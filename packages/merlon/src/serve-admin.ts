@@ -56,11 +56,15 @@ export const controlSocketName = 'control.sock'
 export function sharedControl({ parts, verify, gate }: Pick<ServeControlOptions, 'parts' | 'verify' | 'gate'>): {
   readonly routes: RouteTable
   readonly problem: Problem
+  /** Told the address of the listener: a page of it may call, and no other, whatever MCP allows. */
+  serveAt(url: string): void
 } {
   const isOurs = (path: string | undefined) => path === '/metrics' || path?.startsWith('/api/') === true
   const own = operations.filter(({ path }) => isOurs(path))
+  const origins = new Set<string>()
   return {
-    routes: new ControlRoutes(own, parts, 'network', { ...gate, verify }),
+    routes: new ControlRoutes(own, parts, 'network', { ...gate, verify, origins }),
+    serveAt: (url) => void origins.add(url),
     problem: (fault, call) => (isOurs(call.path) ? controlProblem(fault, call) : undefined),
   }
 }

@@ -290,6 +290,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     throw error
   })
   if (tlsFiles !== undefined) timers.push(every(1_000, renewTls([server, ...control.servers], tlsFiles, log), swept))
+  shared?.serveAt(base)
   const controlBase = shared === undefined ? control.url : base
   if (controlBase !== undefined) tokens.doors.open('control', `${controlBase}/api`)
 
