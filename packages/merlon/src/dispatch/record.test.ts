@@ -178,6 +178,7 @@ describe('the record of a refusal', () => {
     ['credential.missing', {}, 'auth'],
     ['credential.invalid', {}, 'auth'],
     ['credential.doubled', {}, 'auth'],
+    ['login.refused', {}, 'auth'],
     ['rate.exceeded', {}, 'rate_limit'],
     ['rate.exceeded', { principal: alice }, 'rate_limit'],
     ['session.unknown', { principal: alice }, 'session_violation'],

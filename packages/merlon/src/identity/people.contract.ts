@@ -261,6 +261,10 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
         await all.users.updateUser('a', ann.id, { status: 'disabled' }, {}, now)
         expect(await changes(second)).toEqual(['key_ann withdrawn', 'sgn_ann withdrawn'])
         expect(await signIn(ann, 'sgn_2')).toBe('user-unknown')
+        const third = await revision()
+        await all.users.updateUser('a', ann.id, { status: 'active' }, {}, now + 1)
+        expect(await changes(third)).toEqual(['key_ann changed', 'sgn_ann withdrawn'])
+        expect((await all.signIns.findSignIn('sgn_ann'))?.revokedAt).toBe(now)
       })
 
       it('change a password once from the one that was shown, and end the other sign-ins', async () => {

@@ -80,7 +80,7 @@ describe('the ring of sign-ins', () => {
     await people.users.update('usr_uma', { status: 'disabled' }, people.by.ann)
     await people.poll.refresh()
     expect(told).toEqual([`changed ${id}`, `withdrawn ${id}`])
-    expect(await reason()).toBe('owner-disabled')
+    expect(await reason()).toBe('revoked')
   })
 
   it('answers unavailable, and never that it is bad, while the store is out of reach', async () => {

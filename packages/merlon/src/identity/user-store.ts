@@ -11,7 +11,7 @@ export interface UserStore {
   findLogin(login: Login): Promise<LoginRecord | undefined>
   listUsers(query: UserQuery): Promise<readonly User[]>
   /**
-   * The last active operator of the installation stays one; and of the roles named in `administrators` the tenant keeps an
+   * Disabling a user ends their sign-ins. The last active operator of the installation stays one; and of the roles named in `administrators` the tenant keeps an
    * active user, if it has one.
    */
   updateUser(

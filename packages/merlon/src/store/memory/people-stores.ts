@@ -145,7 +145,10 @@ export class MemoryUserStore implements UserStore {
     const taken = this.#taken({ ...shown, email: email ?? undefined })
     if (taken !== undefined) return { outcome: taken }
     const refused = this.#replace(before, { ...before, shown }, only)
-    return refused === undefined ? { outcome: 'updated', value: shown } : { outcome: refused }
+    if (refused !== undefined) return { outcome: refused }
+    // A user who is let in again signs in again.
+    if (shown.status === 'disabled') this.#endSignIns(id, undefined, now)
+    return { outcome: 'updated', value: shown }
   }
 
   async setPassword(

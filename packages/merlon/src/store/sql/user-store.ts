@@ -112,6 +112,8 @@ export class SqlUserStore implements UserStore {
         .where('id', '=', id)
         .execute()
       await this.#keepSomebody(act, tenant, before, only)
+      // A user who is let in again signs in again.
+      if (status === 'disabled') await endSignIns(act, id, undefined, changed, now)
       return { outcome: 'updated', value: userOf((await rowWithin(act, tenant, id))!) }
     })
   }
