@@ -71,6 +71,15 @@ describe('a project made with npm create merlon', { timeout: 150_000 }, () => {
     expect(existsSync(join(project, 'dist/tools/status.js'))).toBe(true)
   })
 
+  test('SC-02: is held to the hardening checklist, and has nothing grave', () => {
+    const printed = run('npm', ['run', '--silent', 'audit:security', '--', '--json'], project, 60_000)
+    const { failed, findings } = JSON.parse(printed)
+    expect(failed).toBe(false)
+    // It was just installed from a lockfile of its own.
+    expect(findings.map(({ rule }: { rule: string }) => rule)).not.toContain('CA-901')
+    run('npm', ['run', 'test:security'], project, 60_000)
+  })
+
   test('makes an image that pins its base and runs as nobody in particular', () => {
     const lines = readFileSync(join(project, 'Dockerfile'), 'utf8').split('\n')
     expect(lines).toContain('ARG NODE=node:24.21.0-bookworm-slim')

@@ -46,7 +46,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'config-audit',
   ],
   // What a project imports.
-  'index.ts': ['app.ts', 'catalog', 'identity/authenticator.ts', 'audit:types'],
+  'index.ts': ['app.ts', 'catalog', 'identity/actor.ts', 'identity/authenticator.ts', 'audit:types'],
 
   // The only one that names adapters.
   // Limits that are shared are put together of two adapters.

@@ -15,4 +15,5 @@ export {
   type ToolDefinition,
   ToolError,
 } from './catalog/define.ts'
+export { localOperator } from './identity/actor.ts'
 export { type Authenticator, accept, defineAuthenticator, reject, type Subject } from './identity/authenticator.ts'
