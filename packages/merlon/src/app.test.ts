@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { openServer, type Server } from './app.ts'
 import { localOperator } from './identity/keys.ts'
+import { lockForServing } from './store/sql/serving-lock.ts'
 
 let project: string
 let servers: Server[]
@@ -41,6 +42,15 @@ test('one server serves from a data folder, and the next when it has stopped', a
   await expect(open()).rejects.toThrow('another server serves from')
   await close(first)
   expect((await open()).firstStart).toBeUndefined()
+})
+
+test('a command that has the data folder for a moment is waited for', async () => {
+  await close(await open())
+  const command = lockForServing(join(project, '.merlon'))
+  // It has been tried once when this returns.
+  const opening = open()
+  command.release()
+  expect((await opening).url).toMatch(/^http/)
 })
 
 test('a scope that no role has is told at the start, and only then', async () => {

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { pino } from 'pino'
+import { listens } from './admin/http-control.ts'
 import type { Clock, RandomBytes } from './call.ts'
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
@@ -17,13 +19,14 @@ import { openWatch } from './observe.ts'
 import { handOn, startEntry } from './open-audit.ts'
 import { makeDataFolder } from './private-file.ts'
 import { serve } from './serve.ts'
+import { controlSocketName } from './serve-admin.ts'
 import { MemoryHistoryStore } from './store/memory/history-store.ts'
 import { MemoryLimitStore } from './store/memory/limit-store.ts'
 import { MemorySessionStore } from './store/memory/session-store.ts'
 import { RedisLimitStore } from './store/redis/limit-store.ts'
 import { type Glance, glance } from './store/sql/glance.ts'
 import { openSqlIdentity } from './store/sql/identity-stores.ts'
-import { lockForServing } from './store/sql/serving-lock.ts'
+import { lockForServing, type ServingLock } from './store/sql/serving-lock.ts'
 import { version } from './version.ts'
 import { describeFailure } from './watch/failure.ts'
 
@@ -72,7 +75,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const countedIn = () => limits?.store ?? own
   const folder = resolve(options.project, config.store.folder)
   makeDataFolder(folder)
-  const lock = secrets.databaseUrl === undefined ? lockForServing(folder) : undefined
+  const lock = secrets.databaseUrl === undefined ? await lockFolder(folder) : undefined
   let opened: Installation | undefined
   try {
     const installation = await open(options.project, config, secrets, { clock, steadyClock, random, log, countedIn })
@@ -121,6 +124,22 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     await opened?.close()
     lock?.release()
     throw error
+  }
+}
+
+/** Longer than a command takes. */
+const commandMs = 3_000
+const againMs = 50
+
+/** A command that works without a server has the folder for a moment, and is waited for; a server keeps it, and has a socket. */
+async function lockFolder(folder: string): Promise<ServingLock> {
+  for (let waited = 0; ; waited += againMs) {
+    try {
+      return lockForServing(folder)
+    } catch (error) {
+      if (waited >= commandMs || (await listens(join(folder, controlSocketName)))) throw error
+    }
+    await wait(againMs)
   }
 }
 

@@ -56,6 +56,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'login-limits.ts',
     'open-audit.ts',
     'control-parts.ts',
+    'admin/http-control.ts',
+    'serve-admin.ts',
     'serve.ts',
     'every.ts',
     'store',
