@@ -8,13 +8,15 @@ import type { SqlTarget } from './database.ts'
 import { openSqlIdentity } from './identity-stores.ts'
 import { testPostgres } from './test-postgres.ts'
 
+/** Each test has a database of its own to drop, which takes its time where the disk is busy. */
+const dropMs = 60_000
 const folder = mkdtempSync(join(tmpdir(), 'merlon-keys-'))
 const postgres = await testPostgres()
 
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
   if ('close' in postgres) await postgres.close()
-})
+}, dropMs)
 
 const opening = (target: SqlTarget) => async () => ({
   stores: await openSqlIdentity(target),
