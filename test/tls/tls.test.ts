@@ -75,6 +75,15 @@ describe.skipIf(!hasOpenssl)('TLS in the process', () => {
     answer.resume()
   })
 
+  test('TR-23: so does the control plane at its own address', async () => {
+    const url = new URL(server.control.url ?? '')
+    expect(url.protocol).toBe('https:')
+    const [answer] = await once(get(options({ port: url.port, path: '/api/users' })), 'response')
+    expect(answer.statusCode).toBe(401)
+    expect(answer.headers['strict-transport-security']).toMatch(/^max-age=\d{8}/)
+    answer.resume()
+  })
+
   test.each(['TLSv1', 'TLSv1.1'] as const)('TR-02: refuses %s', async (version) => {
     // The client is told to allow it, so that the refusal is the server's.
     const socket = connect({
@@ -160,8 +169,8 @@ describe.skipIf(!hasOpenssl)('TLS in the process', () => {
     })
     const [acknowledged] = await once(stream, 'data')
     expect(String(acknowledged)).toContain('acknowledged')
-    const fingerprint = async (): Promise<string> => {
-      const socket: TLSSocket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    const fingerprint = async (of = port): Promise<string> => {
+      const socket: TLSSocket = connect({ port: of, host: '127.0.0.1', rejectUnauthorized: false })
       await once(socket, 'secureConnect')
       const { fingerprint256 } = socket.getPeerCertificate()
       socket.destroy()
@@ -170,6 +179,7 @@ describe.skipIf(!hasOpenssl)('TLS in the process', () => {
     const before = await fingerprint()
     certify()
     await vi.waitFor(async () => expect(await fingerprint()).not.toBe(before), { timeout: 15_000, interval: 100 })
+    expect(await fingerprint(Number(new URL(server.control.url ?? '').port))).toBe(await fingerprint())
     expect(ended).toBe(false)
     stream.destroy()
   })
