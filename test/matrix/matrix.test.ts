@@ -162,6 +162,7 @@ const table: Readonly<Record<string, Row>> = {
   'alerts.list': { takes: 'operator', status: 200 },
   'alerts.acknowledge': { takes: 'operator', status: 404 },
   'metrics.get': { takes: 'operator', status: 200 },
+  'metrics.signals': { takes: 'operator', status: 200 },
   'health.get': { takes: 'operator', status: 200 },
   'health.alive': { takes: 'open', status: 200 },
   'signing-keys.list': { takes: 'operator', status: 200 },

@@ -41,7 +41,7 @@ const lines = (text: string, begin: string) => text.split('\n').filter((line) =>
 
 test('what is answered while nothing can be recorded changes nothing', () => {
   const always = operations.filter((each) => each.always)
-  expect(always.map(({ name }) => name)).toEqual(['alerts.list', 'metrics.get', 'health.get'])
+  expect(always.map(({ name }) => name)).toEqual(['alerts.list', 'metrics.get', 'metrics.signals', 'health.get'])
   expect(new Set(always.map(({ method }) => method))).toEqual(new Set(['GET']))
 })
 
@@ -109,6 +109,15 @@ describe('A20: an alert', () => {
       'merlon_alerts_firing{rule="authentication-failures",severity="warning"} 1',
     ])
     expect(Number(lines(metrics, 'merlon_invalid_api_keys_total')[0]?.split(' ')[1])).toBeGreaterThanOrEqual(10)
+
+    const { body: signs } = await control.call('metrics.signals')
+    expect(signs).toMatchObject({
+      since: expect.any(String),
+      authenticationFailures: Number(lines(metrics, 'merlon_authentication_failures_total')[0]?.split(' ')[1]),
+      invalidApiKeys: Number(lines(metrics, 'merlon_invalid_api_keys_total')[0]?.split(' ')[1]),
+      rateLimitExceeded: 0,
+      sessionViolations: 0,
+    })
 
     await control.call('alerts.acknowledge', { params: { id } })
     expect(await open()).toContainEqual(expect.objectContaining({ id, acknowledgedBy: 'local-operator' }))

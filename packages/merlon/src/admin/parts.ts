@@ -11,6 +11,8 @@ import type { Tokens } from '../identity/tokens.ts'
 import type { Users } from '../identity/users.ts'
 import type { Sealer } from '../sealing/seal.ts'
 import type { Alerts } from '../watch/alerts.ts'
+import type { MetricsSnapshot } from '../watch/metrics.ts'
+import type { Signal } from '../watch/signals.ts'
 import type { Health } from '../watch/watch.ts'
 import type { Attempts } from './attempts.ts'
 import type { Sessions } from './sessions.ts'
@@ -42,5 +44,7 @@ export interface ControlParts {
 export interface ControlWatch {
   readonly alerts: Pick<Alerts, 'list' | 'find' | 'acknowledge'>
   metricsText(): string
+  /** The four counts of what goes wrong with callers. */
+  metricsSnapshot(): Pick<MetricsSnapshot, 'since' | Signal>
   health(): Health
 }

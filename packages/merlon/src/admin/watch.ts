@@ -111,6 +111,27 @@ export const watchOperations: readonly Operation[] = [
     }),
   }),
   operation({
+    name: 'metrics.signals',
+    method: 'GET',
+    path: '/api/metrics',
+    summary: 'How often callers were refused since the process began, by what it is a sign of.',
+    ...forMonitors,
+    refuses: ['entry.unknown'],
+    answer: z.strictObject({
+      since: time,
+      authenticationFailures: z.int(),
+      rateLimitExceeded: z.int(),
+      invalidApiKeys: z.int(),
+      sessionViolations: z.int(),
+    }),
+    run({ parts }) {
+      if (parts.watch === undefined) throw new Fault('entry.unknown', { reason: 'not-serving' })
+      const { since, authenticationFailures, rateLimitExceeded, invalidApiKeys, sessionViolations } =
+        parts.watch.metricsSnapshot()
+      return { since: timeOf(since), authenticationFailures, rateLimitExceeded, invalidApiKeys, sessionViolations }
+    },
+  }),
+  operation({
     name: 'health.get',
     method: 'GET',
     path: '/api/health',
