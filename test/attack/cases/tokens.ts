@@ -340,6 +340,34 @@ export const tokenCases: readonly AttackCase[] = [
     },
   },
   {
+    id: 'X-179',
+    area,
+    requirement: ['RS-13', 'RS-12'],
+    title: 'where a body takes its time its token is asked about again, and its own proof is no replay',
+    config,
+    alone: true,
+    send: async (target) => {
+      // The key set has been read, so that nothing else takes its time.
+      expect((await target.send(bearing(token(target)))).status).toBe(200)
+      const late = async (livesFor: number) => {
+        const iat = Math.floor(target.now() / 1_000)
+        const bound = token(target, { cnf: { jkt: issuer.thumbprint }, iat, exp: iat + livesFor })
+        const DPoP = issuer.proof(bound, { htu: audience(target), iat, jti: `late-${livesFor}` })
+        const bytes = target.bytesOf(call('tools/list', {}, { headers: { Authorization: `DPoP ${bound}`, DPoP } }))
+        const connection = await target.connect()
+        connection.write(bytes.subarray(0, bytes.length - 10), 'POST')
+        // An answer on another connection shows that the first part has been read.
+        await target.send(call('tools/list', {}, { as: 'A.read' }))
+        target.advance(40_000)
+        connection.write(bytes.subarray(bytes.length - 10))
+        return (await connection.answer())?.status
+      }
+      expect(await late(300)).toBe(200)
+      expect(await late(5)).toBe(401)
+      return undefined
+    },
+  },
+  {
     id: 'X-178',
     area,
     requirement: ['RS-13', 'RS-10'],

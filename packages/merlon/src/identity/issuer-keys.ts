@@ -58,7 +58,7 @@ export class IssuerKeys {
   }
 
   async #findAnew(kid: string | undefined, algorithm: string, now: Instant): Promise<VerificationKey | undefined> {
-    const pause = this.#failed === undefined && this.#keys !== undefined ? lookAgainMs : tryAgainMs
+    const pause = this.#failed === undefined && this.#usable(now) ? lookAgainMs : tryAgainMs
     if (this.#asking !== undefined || this.#mayAsk(now, pause)) await this.#ask()
     if (this.#failed !== undefined || !this.#usable(this.#parts.clock()))
       throw new Fault('store.unavailable', { reason: 'issuer', retryAfterMs: tryAgainMs })
