@@ -133,11 +133,10 @@ function take(call: Known, plan: Plan, session: string | undefined): Awaitable<C
   const open = plan.open.length > 0
   const address = open ? addressBucket(call.address) : ''
   const answer = gate.limiter.take(plan, session, address, gate.steadyClock())
-  const charged = (given: Taken | Refused): Charged => ({
-    rate: passed(given),
-    reserved: open ? gate.limiter.reserved(plan, session, address) : plan.reserved,
-  })
-  return answer instanceof Promise ? answer.then(charged) : charged(answer)
+  const reserved = open ? gate.limiter.reserved(plan, session, address) : plan.reserved
+  return answer instanceof Promise
+    ? answer.then((later) => ({ rate: passed(later), reserved }))
+    : { rate: passed(answer), reserved }
 }
 
 function exceeded({ limit, retryAfterMs, remaining }: Refused): Fault {
