@@ -245,6 +245,10 @@ describe('SC-02: a running server, asked from outside', () => {
     expect(asked.status).toBe(0)
     expect(asked.stdout).not.toContain(key)
 
+    const elsewhere = await merlonBeside(['config', 'audit', '--live', new URL('/other', server.url).href])
+    expect(elsewhere.stderr).toContain('there is no MCP endpoint at ')
+    expect(elsewhere.status).toBe(1)
+
     const again = await merlonBeside(['config', 'audit', '--live', server.url])
     expect(again.stdout).toContain('41 rules, 0 findings')
   })

@@ -92,8 +92,11 @@ async function auditServer(context: CliContext, url: URL, keyFile: string | unde
   const { probe } = await import('../config-audit/live/live.ts')
   const { probes } = await import('../config-audit/live/probes.ts')
   const result = await probe({ url, key, clock: Date.now })
-  if (result === undefined) {
+  if (result === 'nobody') {
     throw new CliError(`nobody answers at ${url.href}`, 'start the server, or check the address and the port')
+  }
+  if (result === 'no endpoint') {
+    throw new CliError(`there is no MCP endpoint at ${url.href}`, 'give its path too, such as /mcp')
   }
   return { report: { about: url.href, rules: result.asked.length, findings: result.findings }, rules: probes }
 }

@@ -26,7 +26,7 @@ const serve = (listener: RequestListener) => listen(createServer({ insecureHTTPP
 async function ask(port: number, key?: string): Promise<LiveResult> {
   const url = new URL(`http://127.0.0.1:${port}/mcp`)
   const result = await probe({ url, key, clock: Date.now, timeoutMs: 2_000 })
-  if (result === undefined) throw new Error('nobody answered')
+  if (typeof result === 'string') throw new Error(result)
   return result
 }
 
@@ -182,7 +182,13 @@ describe('a server that does not behave', () => {
     const [server] = open.splice(0)
     await new Promise((closed) => server!.close(closed))
     const url = new URL(`http://127.0.0.1:${port}/mcp`)
-    expect(await probe({ url, clock: Date.now })).toBeUndefined()
+    expect(await probe({ url, clock: Date.now })).toBe('nobody')
+  })
+
+  test('one that has no endpoint there is not judged by what it says of it', async () => {
+    const port = await serve((_, response) => response.writeHead(404).end())
+    const url = new URL(`http://127.0.0.1:${port}/mcp`)
+    expect(await probe({ url, clock: Date.now })).toBe('no endpoint')
   })
 
   test('one that speaks another protocol has no answer to look at', async () => {

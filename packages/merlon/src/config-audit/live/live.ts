@@ -3,7 +3,7 @@ import type { Clock } from '../../call.ts'
 import type { Finding } from '../rule.ts'
 import { sorted } from '../rule.ts'
 import { addressOf, type Exchange, exchange, portOf, request, type Target } from './exchange.ts'
-import { json, listTools, type Outcome, type Outside, type Probe } from './probe.ts'
+import { isAnswer, json, listTools, type Outcome, type Outside, type Probe } from './probe.ts'
 import { probes } from './probes.ts'
 
 export interface LiveOptions {
@@ -23,12 +23,19 @@ export interface LiveResult {
 
 /**
  * Asks a running server from outside, one probe after the other, so that what one does is not laid to another. Nothing that
- * is sent changes anything. Answers undefined where nobody is there.
+ * is sent changes anything. `nobody` answers, or there is `no endpoint` at that path: then there is nothing to judge.
  */
-export async function probe({ url, key, clock, timeoutMs = 5_000 }: LiveOptions): Promise<LiveResult | undefined> {
+export async function probe({
+  url,
+  key,
+  clock,
+  timeoutMs = 5_000,
+}: LiveOptions): Promise<LiveResult | 'nobody' | 'no endpoint'> {
   const target: Target = { url, timeoutMs, host: url.host }
   const outside = outsideOf(target, key, clock)
-  if ((await outside.bare()) === 'unreachable') return undefined
+  const first = await outside.bare()
+  if (first === 'unreachable') return 'nobody'
+  if (isAnswer(first) && first.status === 404) return 'no endpoint'
   const asked: { probe: Probe; outcome: NonNullable<Outcome> }[] = []
   for (const each of probes) {
     const outcome = await each.run(outside)
