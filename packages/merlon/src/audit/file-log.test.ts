@@ -357,13 +357,29 @@ describe('a log that somebody else changed', () => {
     expect(await records('audit')).toMatchObject([{ action: 'tamper', reason: 'truncated' }])
   })
 
-  test('AL-02: whose heads were written over is known by them', async () => {
-    await written()
-    await appendFile(join(folder, 'audit-heads.jsonl'), '{"log":"somebody else"}\n')
-    let told = 0
-    ;(await openLog()).onTampered(() => told++)
-    expect(await records('audit')).toMatchObject([{ action: 'tamper', reason: 'head-invalid' }])
-    expect(told).toBe(1)
+  test.each(['', '{"log":"somebody else"}\n'])(
+    'AL-02: whose heads were written over is known by them',
+    async (line) => {
+      await written()
+      const forged = headSigner(generateKeyPairSync('ed25519').privateKey).sign('f'.repeat(32), 2, 'A'.repeat(43), now)
+      await appendFile(join(folder, 'audit-heads.jsonl'), `${line}${JSON.stringify(forged)}\n`)
+      let told = 0
+      ;(await openLog()).onTampered(() => told++)
+      expect(await records('audit')).toMatchObject([{ action: 'tamper', reason: 'head-invalid' }])
+      expect(told).toBe(1)
+    },
+  )
+
+  test('AL-02: whose last closed file has another end is not gone on with', async () => {
+    const log = await openLog(3_600_000, { segmentBytes: 3_000 })
+    while ((await log.files.listClosed()).length === 0) await log.commit(entry('one'))
+    await closeLog(log)
+    const closed = join(folder, 'audit-000000.jsonl')
+    const lines = (await readFile(closed, 'utf8')).trimEnd().split('\n')
+    await writeFile(closed, `${lines.slice(0, -1).join('\n')}\n`)
+    await openLog()
+    const says = 'audit.jsonl does not go on from the end of audit-000000.jsonl'
+    expect(await records('audit')).toMatchObject([{ action: 'tamper', detail: { says } }])
   })
 
   test('a head that a kill cut short is cut off', async () => {
@@ -462,6 +478,8 @@ describe('the files of a log', () => {
     } = await verdict()
     expect(ok).toBe(true)
     expect(verified!.first).toBeGreaterThan(10)
+    const kept = (await readFile(join(folder, 'audit-heads.jsonl'), 'utf8')).trimEnd().split('\n')
+    expect(Math.min(...kept.map((line) => JSON.parse(line).size))).toBeGreaterThan(verified!.first)
     const prunes = (await Promise.all(left.map((name) => records('audit', join(folder, name))))).flat()
     expect(prunes[0]).toMatchObject({ action: 'prune', detail: { files: expect.arrayContaining(old) } })
   })

@@ -249,6 +249,20 @@ describe('a log that was written anew', () => {
     expect(kinds(check(edited.toSpliced(which, 1), heads))).toContain('edited')
   })
 
+  test('AL-02: a record of retention that no head covers excuses no beginning that is missing', () => {
+    const { files: all } = logOf(400, { perFile: 100 })
+    const chain = new Chain({ log: logId, segment: 0 })
+    // The lines of the log again, so that the chain stands where it ends.
+    for (const line of all.flat()) chain.seal(line.slice(line.indexOf('"timestamp"'), -1))
+    const detail = { log: logId, first: 100, files: ['audit-000000.jsonl'] }
+    const entry = { type: 'audit', success: true, level: 'info', action: 'prune', detail } as const
+    const said = chain.seal(encodeMembers(encodeEntry(entry), at)).slice(0, -1)
+    const { line } = chain.sealHead(signer, at)
+    const left = [...all.slice(1, 3), [...all[3]!, said]]
+    expect(kinds(check(left))).toEqual(['beginning-missing'])
+    expect(check([...left.slice(0, 2), [...left[2]!, line.slice(0, -1)]])).toMatchObject({ ok: true })
+  })
+
   test('AL-02: each file that was changed is named', () => {
     const changed = files.map((each) => each.with(9, each[9]!.replace('call', 'none')))
     const places = check(changed, heads).problems.map(({ kind, file, line }) => [kind, file, line])
@@ -277,6 +291,13 @@ describe('any change of any byte', () => {
   test('AL-02: none is found in what was written', async () => {
     expect(await verify(bytes, heads)).toMatchObject({ ok: true, records: 300 })
     expect(await verify(bytes, [])).toMatchObject({ ok: true, records: 300 })
+  })
+
+  test('AL-02: a last line that was cut short is found where it is', async () => {
+    const cut = bytes.with(-1, bytes.at(-1)!.subarray(0, -7))
+    const { ok, problems } = await verify(cut, [])
+    expect(ok).toBe(false)
+    expect(problems).toMatchObject([{ kind: 'truncated', file: 'audit.jsonl', line: files.at(-1)!.length }])
   })
 
   test('AL-02: heads among the files are taken for heads', async () => {
