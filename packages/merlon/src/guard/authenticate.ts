@@ -11,9 +11,9 @@ type Needs = Arrival & { readonly address: string; readonly requestId: string }
 const credentialLengthMax = 8_192
 
 /**
- * Establishes who is calling, from `Authorization`, as `Bearer` or `DPoP`, or `X-API-Key` and from nowhere else. Two credentials are
- * refused; one that is unknown, expired, revoked or malformed gets one and the same answer. Failures are counted by
- * address, and by key from there: beyond the limit guesses are answered 429 and the wait between them doubles, while a good
+ * Establishes who is calling, from `Authorization` (`Bearer` or `DPoP`) or `X-API-Key` and from nowhere else. Two
+ * credentials are refused; one that is unknown, expired, revoked or malformed gets one and the same answer. Failures are
+ * counted by address, and by key from there: beyond the limit guesses are answered 429 and the wait between them doubles, while a good
  * credential from there still passes.
  */
 export const authenticate: Guard<Needs, Authenticated> = (call) => {

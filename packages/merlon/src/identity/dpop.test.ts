@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { checkProof, ProofReplays, type Proven } from './dpop.ts'
 import { now, pairOf, parse, proofOf, resource, seconds, signed, thumbprintOf } from './token.fixture.ts'
+import { thumbprintText } from './token-algorithms.ts'
 
 const pair = pairOf('mine')
 const other = pairOf('other')
@@ -37,6 +38,7 @@ describe('RS-13: a proof', () => {
     ['brings no key', proofOf(pair, about.token, {}, { jwk: undefined }), 'proof-key'],
     ['brings a private key', proofOf(pair, about.token, {}, { jwk: { ...bare, d } }), 'proof-key'],
     ['brings a secret', proofOf(pair, about.token, {}, { jwk: { kty: 'oct', k: 'AAAA' } }), 'proof-key'],
+    ['names an algorithm of another kind of key', proofOf(pair, about.token, {}, { alg: 'RS256' }), 'proof-signature'],
     ['names a key elsewhere', proofOf(pair, about.token, {}, { jku: 'https://evil.example' }), 'proof-malformed'],
     ['is made with another key', proofOf(other, about.token), 'proof-key'],
     ['shows the bound key and is made with another', proofOf(other, about.token, {}, { jwk: bare }), 'proof-signature'],
@@ -65,7 +67,7 @@ describe('RS-13: a proof', () => {
     // The example of RFC 7638 §3.1.
     const n =
       '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw'
-    const text = `{"e":"AQAB","kty":"RSA","n":"${n}"}`
+    const text = thumbprintText({ kid: '2011-04-29', alg: 'RS256', n, e: 'AQAB', kty: 'RSA' })
     expect(createHash('sha256').update(text).digest('base64url')).toBe('NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs')
   })
 })
