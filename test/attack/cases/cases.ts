@@ -5,6 +5,7 @@ import { auditLogCases } from './audit-log.ts'
 import { authorizationCases } from './authorization.ts'
 import { configurationCases } from './configuration.ts'
 import { controlCases } from './control.ts'
+import { credentialCases } from './credentials.ts'
 import { eventCases } from './events.ts'
 import { framingCases } from './framing.ts'
 import { hiddenCases } from './hidden.ts'
@@ -29,6 +30,7 @@ export const cases: readonly AttackCase[] = [
   ...apiKeyCases,
   ...tokenCases,
   ...revocationCases,
+  ...credentialCases,
   ...authorizationCases,
   ...hiddenCases,
   ...sealedStateCases,
