@@ -83,7 +83,9 @@ describe('merlon start', () => {
     const first = start()
     await first.printed('Make one that lasts')
     const printed = first.stdout()
-    expect(printed).toMatch(/^Merlon serves http:\/\/127\.0\.0\.1:\d+\/mcp\n\nThe first start made a key\. /)
+    expect(printed).toMatch(
+      /^Merlon serves http:\/\/127\.0\.0\.1:\d+\/mcp\nControl plane: http:\/\/127\.0\.0\.1:\d+\n\nThe first start made a key\. /,
+    )
 
     const curl = /^curl [\s\S]*?\}'$/m.exec(printed)![0]
     expect(await shell(curl)).toContain('"name":"hello"')
@@ -118,7 +120,9 @@ describe('merlon start', () => {
     await second.printed('/mcp\n')
     second.child.kill('SIGINT')
     expect(await second.exited()).toBe(0)
-    expect(second.stdout()).toMatch(/^Merlon serves http:\/\/127\.0\.0\.1:\d+\/mcp\n$/)
+    expect(second.stdout()).toMatch(
+      /^Merlon serves http:\/\/127\.0\.0\.1:\d+\/mcp\nControl plane: http:\/\/127\.0\.0\.1:\d+\n$/,
+    )
   })
 
   test('after a key was made by hand the first start shows none', async () => {
@@ -159,7 +163,7 @@ describe('merlon start', () => {
     test('a project runs with it unchanged', async () => {
       const { child, stdout, stderr, printed, exited } = start('start', { PORT: '0' })
       await printed('Make one that lasts')
-      expect(stderr().match(/^merlon: warning: dynemcp\.config\.json:/gm)).toHaveLength(5)
+      expect(stderr().match(/^merlon: warning: dynemcp\.config\.json:/gm)).toHaveLength(4)
       const url = /http:\S+/.exec(stdout())![0]
       const answer = await initialize(url, { 'X-API-Key': /mrl_\w+/.exec(stdout())![0] })
       expect(answer.status).toBe(200)

@@ -1,30 +1,67 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { linkModules } from './project.ts'
-import { playCommand, readSession } from './session.ts'
+import { helloTool, linkModules } from './project.ts'
+import { playCommand, readSession, type Stage } from './session.ts'
 
 /**
  * Each file in sessions/ is what a person typed and saw: a line with `$` is given to a shell in an empty project folder,
- * the lines after it are what it printed, and `[1]` is its exit code where that is not zero.
+ * the lines after it are what it printed, and `[1]` is its exit code where that is not zero. Those in served/ are typed beside
+ * a running server, whose control plane is at `$CONTROL`.
  */
-const sessions = join(import.meta.dirname, 'sessions')
+const main = join(import.meta.dirname, '../../packages/merlon/bin/merlon.cjs')
 
-describe.each(readdirSync(sessions))('%s', (name) => {
-  test('goes as it is written', { timeout: 60_000 }, () => {
-    const folder = mkdtempSync(join(tmpdir(), 'merlon-transcript-'))
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-    const bin = join(folder, 'bin')
-    const project = join(folder, 'project')
-    mkdirSync(bin)
-    mkdirSync(project)
-    const main = join(import.meta.dirname, '../../packages/merlon/bin/merlon.cjs')
-    writeFileSync(join(bin, 'merlon'), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, { mode: 0o755 })
-    linkModules(project)
+describe.each(['sessions', 'served'])('%s', (kind) => {
+  const folder = join(import.meta.dirname, kind)
 
-    const written = readSession(readFileSync(join(sessions, name), 'utf8'))
-    const played = written.map(({ command }) => playCommand(command, { project, bin }))
+  test.concurrent.each(readdirSync(folder))('%s goes as it is written', { timeout: 300_000 }, async (name) => {
+    const stage = setUp()
+    const names = kind === 'served' ? await serve(stage) : {}
+    const written = readSession(readFileSync(join(folder, name), 'utf8'))
+    const played: string[] = []
+    for (const { command } of written) played.push(await playCommand(command, { ...stage, names }))
     expect(played.join('\n')).toBe(written.map(({ text }) => text).join('\n'))
   })
 })
+
+function setUp(): Stage {
+  const folder = mkdtempSync(join(tmpdir(), 'merlon-transcript-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const bin = join(folder, 'bin')
+  const project = join(folder, 'project')
+  mkdirSync(bin)
+  mkdirSync(project)
+  writeFileSync(join(bin, 'merlon'), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, { mode: 0o755 })
+  linkModules(project)
+  return { bin, project }
+}
+
+/** Starts a server of the project, and answers what a session may call it by. */
+async function serve({ project }: Stage): Promise<Readonly<Record<string, string>>> {
+  mkdirSync(join(project, 'src/tools'), { recursive: true })
+  writeFileSync(join(project, 'src/tools/hello.ts'), helloTool)
+  writeFileSync(join(project, 'merlon.config.json'), JSON.stringify({ server: { port: 0 } }))
+  const child = spawn(process.execPath, [main, 'start'], {
+    cwd: project,
+    env: { PATH: '/usr/bin:/bin' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  onTestFinished(() => stop(child))
+  let printed = ''
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    printed += text
+    if (printed.includes('Make yourself')) break
+  }
+  const [, MCP = ''] = /^Merlon serves (\S+)\/mcp$/m.exec(printed) ?? []
+  const [, CONTROL = ''] = /^Control plane: (\S+)$/m.exec(printed) ?? []
+  return { MCP, CONTROL, SERVER_ID: String(child.pid) }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}

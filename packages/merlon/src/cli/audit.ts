@@ -30,6 +30,7 @@ export const auditNoun: Noun = {
     {
       name: 'head',
       operation: 'audit.head',
+      unknown: 'nothing is signed yet',
       does: 'print the newest signed head; keep it elsewhere, for it proves later what the log said',
       says: (head) => JSON.stringify(head),
     },

@@ -45,11 +45,13 @@ export interface FirstStartPlaces {
   readonly endpoint: string
   /** The command that makes a key for this project. */
   readonly command: string
+  /** The command that makes its first operator. */
+  readonly operatorCommand: string
 }
 
 /** Shown once, at the first start: the key, a call to try, and what to give to a client. */
 export function firstStartText(
-  { name, local, endpoint, command }: FirstStartPlaces,
+  { name, local, endpoint, command, operatorCommand }: FirstStartPlaces,
   { key, expiresAt }: FirstStart,
 ): string {
   return [
@@ -66,5 +68,6 @@ export function firstStartText(
     clientSettings(name, endpoint, key),
     '',
     `Make one that lasts: ${command}`,
+    `Make yourself the operator who manages users, keys and the rest: ${operatorCommand}`,
   ].join('\n')
 }

@@ -35,13 +35,13 @@ export function explainRefusal(thrown: unknown, asked: Asked): unknown {
 
 function wordsOf(problem: Problem, asked: Asked): { says: string; hint: string } {
   const { noun, command } = asked
-  const detail = problem.detail === undefined ? undefined : sentence(problem.detail)
-  const says = detail ?? sentence(problem.title)
+  const says = plain(sentence(problem.detail ?? problem.title))
   switch (problem.status) {
     case 401:
+      if (problem.code === 'LOGIN_REFUSED') return { says, hint: 'look at both, and try again' }
       return {
         says: 'the server does not take this credential',
-        hint: 'make one on its machine: merlon key create --name control --use control --scopes admin',
+        hint: 'sign in with `merlon login`, or make a key on its machine: merlon key create --use control …',
       }
     case 403:
       return { says, hint: 'ask an operator, or use a credential that may' }
@@ -58,7 +58,7 @@ function wordsOf(problem: Problem, asked: Asked): { says: string; hint: string }
     case 429:
       return { says, hint: 'wait a minute, and run it again' }
   }
-  const id = problem.requestId === undefined ? '' : ` (request ${problem.requestId})`
+  const id = problem.requestId === undefined ? '' : ` (request ${plain(problem.requestId)})`
   return { says: `${says}${id}`, hint: 'look into the log of the server' }
 }
 

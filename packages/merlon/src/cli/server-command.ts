@@ -8,6 +8,8 @@ import { refuseInspection } from './inspection.ts'
 export interface RunningServer {
   /** The address of the MCP endpoint. */
   readonly url: string
+  /** The address of the control plane; it may have none. */
+  readonly control: { readonly url: string | undefined }
   readonly firstStart: { readonly key: string; readonly expiresAt: number } | undefined
   close(): Promise<void>
 }
@@ -49,7 +51,8 @@ export function registerServerCommands(
           fail: (error) => log.fatal({ err: error }, 'unexpected failure; stopping'),
           leave: (exitCode) => process.exit(exitCode),
         })
-        context.out(`Merlon serves ${server.url}`)
+        const control = server.control.url === undefined ? '' : `\nControl plane: ${server.control.url}`
+        context.out(`Merlon serves ${server.url}${control}`)
         if (server.firstStart !== undefined) {
           const { publicUrl, endpoint } = config.server
           const places = {
@@ -57,6 +60,7 @@ export function registerServerCommands(
             local: server.url,
             endpoint: publicUrl === undefined ? server.url : `${publicUrl}${endpoint}`,
             command: nextKeyCommand(context.env, options.project),
+            operatorCommand: `${merlonCommand(context.env)} user create --operator --email you@company.example${projectFlag(options.project)}`,
           }
           context.out(`\n${firstStartText(places, server.firstStart)}`)
         }
@@ -81,11 +85,23 @@ async function judgeProcess(
   }
 }
 
-/** How whoever started this makes the next key: through npm or npx where they started it, for then `merlon` is not on the path. */
+/** How whoever started this makes the next key: through npm where they started it with npm. */
 function nextKeyCommand(env: CliContext['env'], project: string | undefined): string {
-  if (/^(?:start|dev)$/.test(env['npm_lifecycle_event'] ?? '')) return 'npm run generate-keys'
-  const command = env['npm_command'] === 'exec' ? 'npx merlon' : 'merlon'
-  return `${command} generate-keys${project === undefined ? '' : ` --project ${project}`}`
+  if (startedByScript(env)) return 'npm run generate-keys'
+  return `${merlonCommand(env)} generate-keys${projectFlag(project)}`
+}
+
+/** Where npm or npx started this, `merlon` is not on the path. */
+function merlonCommand(env: CliContext['env']): string {
+  return startedByScript(env) || env['npm_command'] === 'exec' ? 'npx merlon' : 'merlon'
+}
+
+function startedByScript(env: CliContext['env']): boolean {
+  return /^(?:start|dev)$/.test(env['npm_lifecycle_event'] ?? '')
+}
+
+function projectFlag(project: string | undefined): string {
+  return project === undefined ? '' : ` --project ${project}`
 }
 
 /**
