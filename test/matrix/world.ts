@@ -72,7 +72,7 @@ export async function openWorld(settings: ConfigInput = {}): Promise<World> {
               text: JSON.stringify({
                 server: { port: 0 },
                 rateLimit: { callsMax: 1_000_000, failuresMax: 1_000_000, rules: [] },
-                audit: { flushMs: 1 },
+                audit: { flushMs: 1, headMs: 100 },
                 log: { level: 'silent' },
                 ...settings,
               }),
@@ -227,6 +227,9 @@ export async function openWorld(settings: ConfigInput = {}): Promise<World> {
       sent.end(payload)
     })
   }
+
+  // A little later the log has a signed head.
+  await vi.waitFor(() => local.call('audit.head'), { timeout: 5_000 })
 
   return {
     server,

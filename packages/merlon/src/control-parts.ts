@@ -1,5 +1,6 @@
 import { createSecretKey } from 'node:crypto'
 import { Attempts } from './admin/attempts.ts'
+import type { KeyInForce } from './admin/encryption-keys.ts'
 import type { ControlParts } from './admin/parts.ts'
 import type { Sessions } from './admin/sessions.ts'
 import type { Clock, RandomBytes } from './call.ts'
@@ -8,7 +9,7 @@ import { openSealer } from './sealing/seal.ts'
 import type { SessionStore } from './session/session-store.ts'
 
 export interface ControlPartsOptions {
-  readonly installation: Pick<Installation, 'identity' | 'tokens' | 'audit' | 'auditReader' | 'sealing'>
+  readonly installation: Pick<Installation, 'identity' | 'tokens' | 'audit' | 'auditReader' | 'sealing' | 'ownPepper'>
   /** Of a process that serves. */
   readonly sessions?: Sessions | undefined
   readonly watch?: ControlParts['watch']
@@ -16,8 +17,20 @@ export interface ControlPartsOptions {
   readonly random: RandomBytes
 }
 
-/** What is sealed with a key of its own that comes from the root key. */
-const sealedFor = ['request states', 'cursors', 'event ids', 'signing keys']
+/** The keys that `openInstallation` makes of the root key, or takes as they are given. */
+function keysInForce(ownPepper: boolean): readonly KeyInForce[] {
+  const fromRoot = (purpose: string, algorithm: string): KeyInForce => ({ purpose, algorithm, derivedFrom: 'root key' })
+  return [
+    fromRoot('request states', 'AES-256-GCM'),
+    fromRoot('cursors', 'AES-256-GCM'),
+    fromRoot('signing keys', 'AES-256-GCM'),
+    fromRoot('event ids', 'HMAC-SHA-256'),
+    fromRoot('audit heads', 'Ed25519'),
+    ownPepper
+      ? { purpose: 'API keys', algorithm: 'HMAC-SHA-256', derivedFrom: 'API_KEY_SECRET' }
+      : fromRoot('API keys', 'HMAC-SHA-256'),
+  ]
+}
 
 /** What the control plane works with. */
 export function controlParts({ installation, sessions, watch, clock, random }: ControlPartsOptions): ControlParts {
@@ -29,7 +42,7 @@ export function controlParts({ installation, sessions, watch, clock, random }: C
     cursors: openSealer(sealing.cursor, random),
     // Kept in this process alone, so the key may end with it.
     attempts: new Attempts(openSealer(createSecretKey(random(32)), random), random),
-    sealedFor,
+    keysInForce: keysInForce(installation.ownPepper),
     users: identity.users,
     tenants: identity.tenants,
     agents: identity.agents,

@@ -40,6 +40,8 @@ export interface Installation {
   readonly auditReader: AuditReader
   /** What the record of a call says of its arguments; `undefined` where it says nothing. */
   readonly argumentDigest: ((text: string) => string) | undefined
+  /** Whether the pepper of API keys was given, and does not come from the root key. */
+  readonly ownPepper: boolean
   readonly sealing: { readonly requestState: KeyObject; readonly cursor: KeyObject; readonly eventId: KeyObject }
   /** The first key of a new installation, made and told this once. `undefined` where it was made before. */
   makeFirstKey(): Promise<IssuedKey | undefined>
@@ -127,6 +129,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       audit: log,
       auditReader: reader,
       argumentDigest: audit.argumentDigest,
+      ownPepper: secrets.apiKeyPepper !== undefined,
       sealing: {
         requestState: deriveKey(root, 'request-state'),
         cursor: deriveKey(root, 'cursor'),

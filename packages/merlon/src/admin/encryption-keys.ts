@@ -2,22 +2,23 @@ import * as z from 'zod'
 import { type Operation, operation } from './operation.ts'
 
 const encryptionKey = z.strictObject({
-  purpose: z.string().describe('What is sealed with it.'),
+  purpose: z.string().describe('What it is for. No two purposes share a key.'),
   algorithm: z.string(),
-  derivedFrom: z.string().describe('The key that it comes from, never the key itself.'),
+  derivedFrom: z.enum(['root key', 'API_KEY_SECRET']),
 })
+export type KeyInForce = z.output<typeof encryptionKey>
 
 export const encryptionKeyOperations: readonly Operation[] = [
   operation({
     name: 'encryption-keys.list',
     method: 'GET',
     path: '/api/encryption-keys',
-    summary: 'Lists what is sealed, and with keys of which purpose. Nothing of a key is shown.',
+    summary: 'Lists the keys in force, each for one purpose. Nothing of a key is shown.',
     access: { scope: 'admin' },
     reach: 'installation',
     answer: z.strictObject({ items: z.array(encryptionKey) }),
     run: ({ parts }) => ({
-      items: parts.sealedFor.map((purpose) => ({ purpose, algorithm: 'AES-256-GCM', derivedFrom: 'root key' })),
+      items: [...parts.keysInForce],
     }),
   }),
 ]

@@ -15,6 +15,7 @@ import type { MetricsSnapshot } from '../watch/metrics.ts'
 import type { Signal } from '../watch/signals.ts'
 import type { Health } from '../watch/watch.ts'
 import type { Attempts } from './attempts.ts'
+import type { KeyInForce } from './encryption-keys.ts'
 import type { Sessions } from './sessions.ts'
 
 /** What operations work with: made once for the process. */
@@ -25,8 +26,7 @@ export interface ControlParts {
   readonly roles: ReadonlyMap<string, ScopeSet>
   readonly cursors: Sealer
   readonly attempts: Attempts
-  /** What is sealed with keys of the installation. */
-  readonly sealedFor: readonly string[]
+  readonly keysInForce: readonly KeyInForce[]
   readonly users: Users
   readonly tenants: Tenants
   readonly agents: Agents
