@@ -294,6 +294,10 @@ export const requirements = {
     promise: 'Guesses at passwords are limited and learn nothing, and keep no owner out.',
     source: 'OWASP ASVS 5.0 V6.3.1, V6.3.8',
   },
+  'AD-09': {
+    promise: 'An export as CSV holds no formula and no control character.',
+    source: 'OWASP ASVS 5.0 V1.2.10',
+  },
   'AD-10': {
     promise:
       'The control plane refuses in one shape, which tells nothing of what is inside; what counts or describes asks for a credential.',
@@ -463,6 +467,10 @@ export const requirements = {
     promise: 'Nothing is kept for whoever shows no credential.',
     source: 'OWASP API Security Top 10 2023, API4',
   },
+  'SE-08': {
+    promise: 'What is kept of sessions is sealed; neither an id nor what a client said of itself is readable at rest.',
+    source: 'MCP 2025-11-25, "Session Hijacking"; OWASP ASVS 5.0 V14.2.7',
+  },
   'SE-09': { promise: 'A session id is in no log, record or address.', source: 'OWASP ASVS 5.0 V14.2.1, V16.2.5' },
   'SE-10': { promise: 'Only its owner ends a session.', source: 'OWASP ASVS 5.0 V7.4.5' },
   'SE-11': {
@@ -498,6 +506,10 @@ export const requirements = {
     source: 'MCP 2025-11-25, "Resumability and Redelivery"',
   },
   'EV-08': { promise: 'The end of a session is the end of its history.', source: 'OWASP ASVS 5.0 V14.2.7' },
+  'EV-06': {
+    promise: 'A stored event that was altered, moved or swapped is not delivered, and is told.',
+    source: 'OWASP ASVS 5.0 V11.3.3',
+  },
   'EV-09': {
     promise: 'Of two readers who resume at once, one gets the stream.',
     source: 'MCP 2025-11-25, "Multiple Connections"',
