@@ -7,6 +7,7 @@ import { checkArguments, checkParamHeaders } from './check-arguments.ts'
 import { checkHead } from './check-head.ts'
 import { checkHost } from './check-host.ts'
 import { checkMedia } from './check-media.ts'
+import { decodeJson, permit, readJson } from './control.ts'
 import { decode, readBody, settleRevision } from './decode.ts'
 import type { Arrival } from './gate.ts'
 import { limitAddress } from './limit-address.ts'
@@ -75,3 +76,13 @@ known.and(readBody).and(settleRevision)
 decoded.and(bindSession).and(checkArguments)
 // @ts-expect-error
 decoded.and(bindSession).and(checkParamHeaders)
+
+// Who may do what an operation is for is asked when it is known who asks, and a body is decoded when it was read.
+known
+  .and(permit(() => undefined))
+  .and(readJson(1))
+  .and(decodeJson)
+// @ts-expect-error
+edge.and(permit(() => undefined))
+// @ts-expect-error
+known.and(decodeJson)
