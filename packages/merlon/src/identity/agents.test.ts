@@ -105,6 +105,8 @@ describe('the operations on agents', () => {
     expect(await people.agents.get(agent.id, self)).toMatchObject({ ok: true })
     expect(await people.agents.update(agent.id, { name: 'x' }, self)).toEqual(refusedWith('not-yours'))
     expect(await people.agents.remove(agent.id, self)).toEqual(refusedWith('not-yours'))
+    const strong: Actor = { ...self, scopes: new Set(['admin']) }
+    expect(await people.agents.update(agent.id, { name: 'x' }, strong)).toEqual(refusedWith('not-yours'))
     expect(await people.keys.createKey({ owner: 'usr_uma', name: 'x', scopes: ['read'] }, self)).toEqual(
       refusedWith('user-unknown'),
     )
