@@ -92,6 +92,19 @@ describe('where the control plane is served', () => {
     expect((await local(server).call('auth.login', { body: { ...login, resource: server.url } })).status).toBe(200)
   })
 
+  test('RL-01: signing in counts against the limits of an address, and the sign of life does not', async () => {
+    const rules = [{ name: 'strangers', per: ['address'], callsMax: 2, windowMs: 60_000 }]
+    writeFileSync(join(project, 'merlon.config.json'), JSON.stringify({ rateLimit: { rules } }), { mode: 0o600 })
+    const base = (await open()).control.url ?? ''
+    const login = async () => {
+      const body = JSON.stringify({ email: 'ann@example.com' })
+      const headers = { 'Content-Type': 'application/json' }
+      return (await fetch(new URL('/api/auth/login', base), { method: 'POST', headers, body })).status
+    }
+    expect([await login(), await login(), await login()]).toEqual([400, 400, 429])
+    expect((await get(base, '/health')).text).toBe('{"status":"ok"}')
+  })
+
   test('a port that is taken is told, and nothing is left behind', async () => {
     const other = createServer()
     await new Promise<void>((listening) => other.listen(0, '127.0.0.1', listening))

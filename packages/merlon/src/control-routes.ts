@@ -118,7 +118,7 @@ function verbOf(operation: Operation, parts: ControlParts, door: ControlDoor): V
   const through = <Proved extends Admitted>(policy: Verb['policy'], chain: Chain<Arrival, Proved>) =>
     verb(policy, chain, handle)
   if (door === 'local') return through('credential', controlLocal(localPrincipal, bodyBytesMax, always))
-  if (operation.access === 'open') return through('open', controlOpen(bodyBytesMax))
+  if (operation.access === 'open') return through('open', controlOpen(bodyBytesMax, always))
   return through(
     'credential',
     control((principal) => checkAccess(principal, operation), bodyBytesMax, always),

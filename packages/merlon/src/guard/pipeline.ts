@@ -70,9 +70,11 @@ export const control = (check: (principal: Principal) => void, bodyBytesMax: num
     .and(confirmCredential)
     .and(decodeJson)
 
-/** Signing in: whoever asks has no credential yet. */
-export const controlOpen = (bodyBytesMax: number) =>
-  edge.and(checkSite).and(checkLoad).and(readJson(bodyBytesMax)).and(decodeJson)
+/** Signing in: whoever asks has no credential yet. And with `always`, the sign of life. */
+export const controlOpen = (bodyBytesMax: number, always: boolean) =>
+  (always ? edge.and(checkSite) : edge.and(checkSite).and(checkLoad).and(limitAddress))
+    .and(readJson(bodyBytesMax))
+    .and(decodeJson)
 
 /** The socket of the data folder: whoever can open it is who owns the folder. Pages and other hosts are refused all the same. */
 export const localEdge = chain<Arrival>()
