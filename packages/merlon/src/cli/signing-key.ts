@@ -40,12 +40,7 @@ export const encryptionKeyNoun: Noun = {
       name: 'list',
       operation: 'encryption-keys.list',
       does: 'list what is sealed, and with which keys',
-      columns: [
-        column('PURPOSE', 'purpose'),
-        column('ALGORITHM', 'algorithm'),
-        column('FROM', 'from'),
-        column('PROTECTS', 'protects'),
-      ],
+      columns: [column('PURPOSE', 'purpose'), column('ALGORITHM', 'algorithm'), column('FROM', 'derivedFrom')],
     },
   ],
 }
