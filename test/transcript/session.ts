@@ -29,7 +29,7 @@ export interface Stage {
   readonly project: string
   /** The folder that `merlon` is in. */
   readonly bin: string
-  /** What the session may name, as `$CONTROL`; printed, each is written as its name again. */
+  /** What the session may name, as `$CONTROL`; an address that is printed is written as its name again. */
   readonly names?: Readonly<Record<string, string>>
 }
 
@@ -57,7 +57,9 @@ export async function playCommand(command: string, { project, bin, names = {} }:
 
 /** What differs from run to run, in a form that does not. */
 function steady(text: string, { project, names = {} }: Stage): string {
-  const named = Object.entries(names).reduce((all, [name, value]) => all.replaceAll(value, `$${name}`), text)
+  const named = Object.entries(names)
+    .filter(([, value]) => value.startsWith('http'))
+    .reduce((all, [name, value]) => all.replaceAll(value, `$${name}`), text)
   return named
     .replaceAll(project, '/project')
     .replace(/\bmrl_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b/g, 'mrl_…')

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, type TestContext, test } from 'vitest'
 import { helloTool, linkModules } from './project.ts'
 import { playCommand, readSession, type Stage } from './session.ts'
 
@@ -17,17 +17,20 @@ const main = join(import.meta.dirname, '../../packages/merlon/bin/merlon.cjs')
 describe.each(['sessions', 'served'])('%s', (kind) => {
   const folder = join(import.meta.dirname, kind)
 
-  test.concurrent.each(readdirSync(folder))('%s goes as it is written', { timeout: 300_000 }, async (name) => {
-    const stage = setUp()
-    const names = kind === 'served' ? await serve(stage) : {}
+  test.concurrent.for(readdirSync(folder))('%s goes as it is written', { timeout: 300_000 }, async (name, context) => {
+    const stage = setUp(context)
+    const names = kind === 'served' ? await serve(stage, context) : {}
     const written = readSession(readFileSync(join(folder, name), 'utf8'))
     const played: string[] = []
     for (const { command } of written) played.push(await playCommand(command, { ...stage, names }))
-    expect(played.join('\n')).toBe(written.map(({ text }) => text).join('\n'))
+    context.expect(played.join('\n')).toBe(written.map(({ text }) => text).join('\n'))
   })
 })
 
-function setUp(): Stage {
+/** Tests run side by side, so each says for itself what is to be cleared away after it. */
+type Ending = Pick<TestContext, 'onTestFinished'>
+
+function setUp({ onTestFinished }: Ending): Stage {
   const folder = mkdtempSync(join(tmpdir(), 'merlon-transcript-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const bin = join(folder, 'bin')
@@ -40,7 +43,7 @@ function setUp(): Stage {
 }
 
 /** Starts a server of the project, and answers what a session may call it by. */
-async function serve({ project }: Stage): Promise<Readonly<Record<string, string>>> {
+async function serve({ project }: Stage, { onTestFinished }: Ending): Promise<Readonly<Record<string, string>>> {
   mkdirSync(join(project, 'src/tools'), { recursive: true })
   writeFileSync(join(project, 'src/tools/hello.ts'), helloTool)
   writeFileSync(join(project, 'merlon.config.json'), JSON.stringify({ server: { port: 0 } }))
