@@ -130,6 +130,14 @@ describe('an operation', () => {
     expect(await run('health.alive', { principal: undefined })).toMatchObject({ status: 200, text: '{"status":"ok"}' })
   })
 
+  test('AL-07: a sign of life that nobody showed anything for leaves no record, and any other call does', async () => {
+    await run('health.alive', { principal: undefined })
+    expect(records).toEqual([])
+    await run('health.alive')
+    await run('sessions.list')
+    expect(records).toMatchObject([{ method: 'health.alive' }, { method: 'sessions.list' }])
+  })
+
   test('takes nothing that it does not name: all of it is told at once', async () => {
     const refusal = run('sessions.list', { query: { limit: '0', colour: 'red' }, body: {} })
     await expect(refusal).rejects.toMatchObject({

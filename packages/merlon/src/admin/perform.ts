@@ -167,6 +167,8 @@ function etagOf(text: string): string | undefined {
 
 function record(operation: Operation, asked: Asked, parts: ControlParts): void {
   const { principal } = asked
+  // Nobody asked and nothing changed, as for the sign of life: a stranger may not fill the log with it (AL-07).
+  if (principal === undefined && operation.method === 'GET') return
   parts.audit.append({
     type: 'access',
     success: true,
