@@ -138,6 +138,30 @@ describe('an operation', () => {
     expect(records).toMatchObject([{ method: 'health.alive' }, { method: 'sessions.list' }])
   })
 
+  test('AK-09: what was made is told again to who may do as much, and to nobody of less', async () => {
+    let made = 0
+    const makes = operation({
+      name: 'x.create',
+      method: 'POST',
+      path: '/api/x',
+      summary: 'x',
+      access: 'authenticated',
+      creates: true,
+      answer: z.strictObject({ secret: z.string() }),
+      run: () => ({ secret: `secret ${++made}` }),
+    })
+    const holder = (...scopes: string[]) => ({
+      ...localPrincipal,
+      binding: 'tenant\nsubject',
+      effective: new Set(scopes),
+    })
+    const attempt = async (...scopes: string[]) =>
+      (await perform(makes, asked({ principal: holder(...scopes), attempt: 'one' }), parts)).text
+    expect(await attempt('read', 'admin')).toBe('{"secret":"secret 1"}')
+    expect(await attempt('admin', 'read')).toBe('{"secret":"secret 1"}')
+    expect(await attempt('read')).toBe('{"secret":"secret 2"}')
+  })
+
   test('takes nothing that it does not name: all of it is told at once', async () => {
     const refusal = run('sessions.list', { query: { limit: '0', colour: 'red' }, body: {} })
     await expect(refusal).rejects.toMatchObject({

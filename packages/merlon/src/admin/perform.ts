@@ -98,7 +98,7 @@ export async function perform(operation: Operation, asked: Asked, parts: Control
   const text = named
     ? await parts.attempts.once(
         {
-          caller: principal.binding,
+          caller: callerOf(principal),
           operation: operation.name,
           name: asked.attempt,
           request: JSON.stringify([input.params, input.query, input.body]),
@@ -153,6 +153,14 @@ function parse(operation: Operation, asked: Asked) {
 }
 
 const attemptPattern = /^[\x21-\x7e]{1,128}$/
+
+/**
+ * Whose attempts are one list. What was made may be answered again with its secret, so only to who may do as much as who
+ * made it: another token of the same subject may carry less.
+ */
+function callerOf({ binding, effective }: Principal): string {
+  return [binding, ...[...effective].sort()].join('\n')
+}
 
 /** `"3"` is version 3. A weak tag, a list or `*` says nothing about what the caller has seen. */
 function versionOf(header: string | undefined): number | undefined {
