@@ -138,6 +138,27 @@ describe('an operation', () => {
     expect(records).toMatchObject([{ method: 'health.alive' }, { method: 'sessions.list' }])
   })
 
+  test('AD-12: a version is written in one way', async () => {
+    const edits = operation({
+      name: 'x.update',
+      method: 'PATCH',
+      path: '/api/x',
+      summary: 'x',
+      access: 'authenticated',
+      versioned: true,
+      answer: z.strictObject({ seen: z.int() }),
+      run: (_context, { version }) => ({ seen: version }),
+    })
+    const seen = async (version: string) => (await perform(edits, asked({ version }), parts)).text
+    expect([await seen('"0"'), await seen('"1"'), await seen('"120"')]).toEqual([
+      '{"seen":0}',
+      '{"seen":1}',
+      '{"seen":120}',
+    ])
+    for (const version of ['"01"', '"00"', '"+1"', '"1.0"', '"1e0"', '""', '1', 'W/"1"', '*', '"1", "2"'])
+      await expect(seen(version)).rejects.toMatchObject({ code: 'fields.invalid' })
+  })
+
   test('AK-09: what was made is told again to who may do as much, and to nobody of less', async () => {
     let made = 0
     const makes = operation({

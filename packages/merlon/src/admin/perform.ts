@@ -164,7 +164,7 @@ function callerOf({ binding, effective }: Principal): string {
 
 /** `"3"` is version 3. A weak tag, a list or `*` says nothing about what the caller has seen. */
 function versionOf(header: string | undefined): number | undefined {
-  const [, digits] = /^"([0-9]{1,15})"$/.exec(header ?? '') ?? []
+  const [, digits] = /^"(0|[1-9][0-9]{0,14})"$/.exec(header ?? '') ?? []
   return digits === undefined ? undefined : Number(digits)
 }
 
