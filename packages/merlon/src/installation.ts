@@ -26,10 +26,10 @@ export interface Installation {
   readonly tokens: TokenAuthority
   /** Checks an API key of this installation that is shown at a door, from an address. */
   readonly verify: (credential: string, door: Door, address: string | undefined) => Awaitable<Verdict>
-  /** Calls back with a credential that is good no longer. */
-  onWithdrawn(listener: (credential: string) => void): void
+  /** Calls back with a credential that is good no longer; with a tenant, where it is good no longer in that one. */
+  onWithdrawn(listener: (credential: string, tenant?: string) => void): void
   /** Calls back with a credential that is good, but not as it was. */
-  onChanged(listener: (credential: string) => void): void
+  onChanged(listener: (credential: string, tenant?: string) => void): void
   /** Begins to follow changes that others make. Before it every check asks the store. */
   follow(): Promise<void>
   /** Whether the store was reached a moment ago, as far as those who follow it know. */

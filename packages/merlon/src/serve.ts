@@ -247,8 +247,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     }),
   })
 
-  installation.onWithdrawn((credential) => services.running.withdraw(credential, clock()))
-  installation.onChanged((credential) => services.running.renew(credential))
+  installation.onWithdrawn((credential, tenant) => services.running.withdraw(credential, clock(), tenant))
+  installation.onChanged((credential, tenant) => services.running.renew(credential, tenant))
   const swept = (cause: unknown) => log.error({ err: cause }, 'clearing away failed')
   const sweep = (late: number) => {
     load.behind = late > limits.eventLoopDelayMsMax

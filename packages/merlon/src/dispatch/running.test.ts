@@ -56,6 +56,21 @@ describe('what goes on', () => {
     expect([mine.ended, held.ended, other.ended]).toEqual([['credential.invalid'], ['credential.invalid'], []])
   })
 
+  test('AU-04: what a credential began in one tenant ends with it there, and not in another', () => {
+    const all = new AllRunning()
+    const [here, there] = [begin(all, stream), begin(all, { ...stream, tenant: 't2' })]
+    all.withdraw('key_1', now, 't1')
+    expect([here.ended, there.ended]).toEqual([['credential.invalid'], []])
+    expect(() => begin(all, stream)).toThrow(expect.objectContaining({ code: 'credential.invalid' }))
+    expect(begin(all, { ...stream, tenant: 't2' }).ended).toEqual([])
+    all.renew('key_1', 't1')
+    expect(there.ended).toEqual([])
+    all.renew('key_1', 't2')
+    expect(there.ended).toEqual(['server.draining'])
+    all.sweep(now + 120_000)
+    expect(begin(all, stream).ended).toEqual([])
+  })
+
   test('AK-07: ends when its credential was withdrawn on its way here; what began later goes on', () => {
     const all = new AllRunning()
     all.withdraw('key_1', now)

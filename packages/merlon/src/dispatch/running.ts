@@ -26,8 +26,8 @@ const patienceAfterMs = 10_000
 /** All that goes on now, so that it ends in time, with its credential, and before the server stops. */
 export class AllRunning {
   private readonly all = new Set<Running>()
-  /** When credentials were withdrawn, for what was admitted before and comes here after. */
-  private readonly withdrawn = new Map<string, Instant>()
+  /** When credentials were withdrawn, by tenant or everywhere, for what was admitted before and comes here after. */
+  private readonly withdrawn = new Map<string, Map<string | undefined, Instant>>()
   private readonly underway = new Underway()
   private idle: (() => void) | undefined
 
@@ -66,8 +66,10 @@ export class AllRunning {
 
   /** Ends what is over time. */
   sweep(now: Instant): void {
-    for (const [credential, at] of this.withdrawn)
-      if (at + rememberWithdrawnMs <= now) this.withdrawn.delete(credential)
+    for (const [credential, times] of this.withdrawn) {
+      for (const [tenant, at] of times) if (at + rememberWithdrawnMs <= now) times.delete(tenant)
+      if (times.size === 0) this.withdrawn.delete(credential)
+    }
     for (const running of [...this.all]) {
       if (running.credentialEndsAt <= now) running.withdraw(new Fault('credential.invalid', { reason: 'expired' }))
       else if (running.deadline <= now) running.withdraw(new Fault('tool.timeout'))
@@ -75,19 +77,20 @@ export class AllRunning {
     }
   }
 
-  /** Ends all that this credential began, what is still on its way here included. */
-  withdraw(credential: string, now: Instant): void {
-    this.withdrawn.set(credential, now)
-    for (const running of [...this.all]) if (running.credential === credential) running.withdraw(withdrawnFault())
+  /** Ends all that this credential began, in the tenant or in all, what is still on its way here included. */
+  withdraw(credential: string, now: Instant, tenant?: string): void {
+    const times = this.withdrawn.get(credential) ?? new Map<string | undefined, Instant>()
+    this.withdrawn.set(credential, times.set(tenant, now))
+    for (const running of [...this.all]) if (isOf(running, credential, tenant)) running.withdraw(withdrawnFault())
   }
 
   /**
    * Ends the streams that this credential opened, and leaves its calls: what it may do has changed, and whoever opens them
    * again shows what is good now.
    */
-  renew(credential: string): void {
+  renew(credential: string, tenant?: string): void {
     for (const running of [...this.all]) {
-      if (running.credential === credential && !isCall(running))
+      if (isOf(running, credential, tenant) && !isCall(running))
         running.withdraw(new Fault('server.draining', { reason: 'changed' }))
     }
   }
@@ -111,9 +114,10 @@ export class AllRunning {
     for (const running of [...this.all]) running.withdraw(new Fault('server.draining'))
   }
 
-  private isWithdrawn({ credential, startedAt }: Running): boolean {
-    const at = this.withdrawn.get(credential)
-    return at !== undefined && startedAt <= at
+  private isWithdrawn({ credential, tenant, startedAt }: Running): boolean {
+    const times = this.withdrawn.get(credential)
+    if (times === undefined) return false
+    return [times.get(undefined), times.get(tenant)].some((at) => at !== undefined && startedAt <= at)
   }
 
   private calls(): number {
@@ -121,6 +125,10 @@ export class AllRunning {
     for (const running of this.all) if (isCall(running)) calls++
     return calls
   }
+}
+
+function isOf(running: Running, credential: string, tenant: string | undefined): boolean {
+  return running.credential === credential && (tenant ?? running.tenant) === running.tenant
 }
 
 /** A stream has no deadline. */

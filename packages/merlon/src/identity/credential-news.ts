@@ -1,4 +1,5 @@
-type Listener = (credential: string) => void
+/** `tenant` where only what is of that tenant is meant: a subject of another issuer may have come to several. */
+type Listener = (credential: string, tenant?: string) => void
 
 /** Tells of credentials that are good no longer, or not as they were, so that what was opened with them can be looked after. */
 export class CredentialNews {
@@ -21,18 +22,18 @@ export class CredentialNews {
     return () => this.#changed.delete(listener)
   }
 
-  withdrawn(credential: string): void {
-    this.#tell(credential, this.#withdrawn)
+  withdrawn(credential: string, tenant?: string): void {
+    this.#tell(this.#withdrawn, credential, tenant)
   }
 
-  changed(credential: string): void {
-    this.#tell(credential, this.#changed)
+  changed(credential: string, tenant?: string): void {
+    this.#tell(this.#changed, credential, tenant)
   }
 
-  #tell(credential: string, listeners: ReadonlySet<Listener>): void {
+  #tell(listeners: ReadonlySet<Listener>, credential: string, tenant: string | undefined): void {
     for (const listener of listeners) {
       try {
-        listener(credential)
+        listener(credential, tenant)
       } catch (cause) {
         this.#report('listener', cause)
       }

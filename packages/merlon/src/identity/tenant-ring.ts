@@ -62,8 +62,8 @@ export class TenantRing implements TenantStanding {
     const { news } = this.#parts
     if (alike(before.state, state)) return
     for (const credential of before.credentials) {
-      if (state === undefined) news.withdrawn(credential)
-      else news.changed(credential)
+      if (state === undefined) news.withdrawn(credential, tenant)
+      else news.changed(credential, tenant)
     }
     if (state === undefined) before.credentials.clear()
   }
