@@ -147,6 +147,7 @@ describe.each(Object.entries(makers))('the recipe for %s', (name, issued) => {
       roles: new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)])),
       scopes: scopeSet(['read', 'write', 'admin']),
       tenants: { tenantAt: () => ({ scopes: undefined }) },
+      subjects: { isBlocked: () => false },
       parse,
       clock: () => now,
       report: (cause) => expect.unreachable(String(cause)),

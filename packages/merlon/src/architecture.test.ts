@@ -22,6 +22,7 @@ const identityPorts = [
   'identity/reach.ts',
   'identity/sign-in-store.ts',
   'identity/signing-key-store.ts',
+  'identity/subject-store.ts',
   'identity/tenant-store.ts',
   'identity/user-store.ts',
 ]

@@ -57,6 +57,7 @@ function verifierWith(more: Partial<CredentialParts> = {}, door: Door = 'mcp') {
     signingKeys: { onDestroyed() {} },
     doors,
     tenants: { tenantAt: () => ({ scopes: undefined }) },
+    subjects: { isBlocked: () => false },
     issuers: [settings],
     authenticator: undefined,
     roles: new Map([['user', scopeSet(['read', 'write'])]]),

@@ -7,7 +7,7 @@ import { type Authenticator, verdictOf } from './identity/authenticator.ts'
 import type { Doors } from './identity/doors.ts'
 import { ProofReplays } from './identity/dpop.ts'
 import { foreignIssuer, type IssuerSettings } from './identity/foreign-issuer.ts'
-import type { TenantStanding } from './identity/issuer.ts'
+import type { StandingParts } from './identity/issuer.ts'
 import type { FetchDocument } from './identity/jwks-fetch.ts'
 import { keyPrefix } from './identity/key-format.ts'
 import type { SigningKeys } from './identity/signing-keys.ts'
@@ -16,13 +16,12 @@ import type { Tokens } from './identity/tokens.ts'
 import type { Door, Scheme, Shown, Verdict } from './identity/verdict.ts'
 import { parseJson } from './wire/json.ts'
 
-export interface CredentialParts {
+export interface CredentialParts extends StandingParts {
   /** Checks an API key at a door. */
   readonly verify: (credential: string, door: Door, address: string) => Awaitable<Verdict>
   readonly tokens: Pick<Tokens, 'asIssuer'>
   readonly signingKeys: Pick<SigningKeys, 'onDestroyed'>
   readonly doors: Doors
-  readonly tenants: TenantStanding
   readonly issuers: readonly IssuerSettings[]
   readonly authenticator: Authenticator | undefined
   readonly roles: ReadonlyMap<string, ScopeSet>

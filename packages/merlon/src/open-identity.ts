@@ -13,6 +13,7 @@ import { Passwords } from './identity/passwords.ts'
 import { type Change, Recorder } from './identity/recorded.ts'
 import { SignInRing } from './identity/sign-in-ring.ts'
 import { SignIns } from './identity/sign-ins.ts'
+import { Subjects } from './identity/subjects.ts'
 import { Tenants } from './identity/tenants.ts'
 import { Users } from './identity/users.ts'
 
@@ -27,6 +28,7 @@ export interface Identity {
   readonly agents: Agents
   readonly keys: Keys
   readonly signIns: SignIns
+  readonly subjects: Subjects
   /** Follows the changes that others make, for all that remember. */
   readonly poll: ChangePoll
   readonly keyRing: KeyRing
@@ -37,7 +39,7 @@ export interface Identity {
 
 export interface IdentityParts {
   readonly stores: IdentityStores
-  readonly config: Pick<Config, 'authentication'>
+  readonly config: Pick<Config, 'authentication' | 'identity'>
   readonly roles: ReadonlyMap<string, ScopeSet>
   readonly digest: KeyDigest
   /** Names the pepper of `digest`. */
@@ -87,6 +89,11 @@ export function openIdentity(parts: IdentityParts): Identity {
       throttle,
       lifetimeMs: login.signInLifetimeMs,
     }),
+    subjects: new Subjects({
+      ...common,
+      store: stores.subjects,
+      issuers: new Set(parts.config.identity.issuers.map(({ issuer }) => issuer)),
+    }),
     poll,
     keyRing,
     signInRing: new SignInRing({ store: stores.signIns, poll, roles, clock, report }),
@@ -103,6 +110,7 @@ const kinds = new Map<string, AuditEntry['type']>([
   ['tenant', 'tenant'],
   ['agent', 'agent'],
   ['sign-in', 'sign_in'],
+  ['subject', 'subject'],
   ['signing-key', 'signing_key'],
 ])
 

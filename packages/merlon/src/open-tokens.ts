@@ -5,6 +5,7 @@ import { every } from './every.ts'
 import { CredentialNews } from './identity/credential-news.ts'
 import { Doors } from './identity/doors.ts'
 import { SigningKeys } from './identity/signing-keys.ts'
+import { SubjectRing } from './identity/subject-ring.ts'
 import { TenantRing } from './identity/tenant-ring.ts'
 import { Tokens } from './identity/tokens.ts'
 import type { Identity } from './open-identity.ts'
@@ -18,7 +19,9 @@ export interface TokenAuthority {
   readonly doors: Doors
   /** What is limited by its tenant without being known to the store. */
   readonly tenants: TenantRing
-  /** Told of subjects of other issuers whose tenant was suspended or limited. */
+  /** Which subjects of other issuers are blocked. */
+  readonly subjects: SubjectRing
+  /** Told of subjects of other issuers that were blocked, or whose tenant was suspended or limited. */
   readonly news: CredentialNews
   /** Makes the first signing key where there is none, and begins to rotate. */
   start(): Promise<void>
@@ -62,6 +65,7 @@ export function openTokens(parts: TokenAuthorityParts): TokenAuthority {
     signingKeys,
     doors,
     tenants: new TenantRing({ store: identity.stores.tenants, poll: identity.poll, news }),
+    subjects: new SubjectRing({ store: identity.stores.subjects, poll: identity.poll, news }),
     news,
     async start() {
       await signingKeys.start()

@@ -15,6 +15,7 @@ export interface AuditEntry {
     | 'agent'
     | 'tenant'
     | 'sign_in'
+    | 'subject'
     | 'signing_key'
     | 'alert'
     | 'config'

@@ -4,8 +4,8 @@ import {
   type ClaimPath,
   type Mapping,
   mapClaims,
+  type StandingParts,
   standingIn,
-  type TenantStanding,
   type TrustedIssuer,
 } from './issuer.ts'
 import { IssuerKeys } from './issuer-keys.ts'
@@ -41,13 +41,12 @@ export interface IssuerSettings {
   readonly dangerouslyAllowHttp: boolean
 }
 
-export interface ForeignIssuerParts {
+export interface ForeignIssuerParts extends StandingParts {
   /** The canonical address of the MCP endpoint: what tokens are for where the settings name nothing else. */
   readonly resource: () => string | undefined
   readonly roles: ReadonlyMap<string, ScopeSet>
   /** The scopes of the configuration and those built in. */
   readonly scopes: ReadonlySet<string>
-  readonly tenants: TenantStanding
   readonly parse: ParseJson
   readonly clock: Clock
   readonly report: (cause: unknown) => void
@@ -58,7 +57,7 @@ export interface ForeignIssuerParts {
 /** An issuer whose keys and claims are read as the settings say. */
 export function foreignIssuer(settings: IssuerSettings, parts: ForeignIssuerParts): TrustedIssuer {
   const { issuer } = settings
-  const { resource, roles, tenants, parse, clock, report } = parts
+  const { resource, roles, parse, clock, report } = parts
   const fetch =
     parts.fetch ??
     documentFetcher({
@@ -82,7 +81,8 @@ export function foreignIssuer(settings: IssuerSettings, parts: ForeignIssuerPart
     required: new Map(Object.entries(settings.required)),
     bound: settings.dpop === 'required',
     find: (kid, algorithm) => keys.find(kid, algorithm),
-    place: (claims, held) => standingIn(tenants, mapClaims(issuer, claims, held, mapping, roles)),
+    place: (claims, held) =>
+      standingIn(parts, { issuer, subject: held.subject }, mapClaims(issuer, claims, held, mapping, roles)),
   }
 }
 

@@ -3,6 +3,7 @@ import type { InstallationStore } from './installation-store.ts'
 import type { KeyStore } from './key-store.ts'
 import type { SignInStore } from './sign-in-store.ts'
 import type { SigningKeyStore } from './signing-key-store.ts'
+import type { SubjectStore } from './subject-store.ts'
 import type { TenantStore } from './tenant-store.ts'
 import type { UserStore } from './user-store.ts'
 
@@ -14,6 +15,7 @@ export interface IdentityStores {
   readonly agents: AgentStore
   readonly keys: KeyStore
   readonly signIns: SignInStore
+  readonly subjects: SubjectStore
   readonly signingKeys: SigningKeyStore
   close(): Promise<void>
 }

@@ -1,5 +1,6 @@
 import type { Instant } from '../call.ts'
 import type { NewKey } from './key-store.ts'
+import type { Subject } from './subject-store.ts'
 import type { NewUser } from './user-store.ts'
 
 /** Where facts of the installation as a whole are kept, and what has changed in it. See `key-store.ts` for the promises. */
@@ -11,8 +12,8 @@ export interface InstallationStore {
   createFirst(tenant: string, user: NewUser, key: NewKey, now: Instant): Promise<boolean>
 
   /**
-   * The credentials whose rights or secrets changed after `revision`, themselves or through their user, agent or tenant; and
-   * the revision that this answer is complete up to.
+   * The credentials whose rights or secrets changed after `revision`, themselves or through their user, agent or tenant; the
+   * subjects that were blocked after it, and still are; and the revision that this answer is complete up to.
    */
   changesSince(revision: number): Promise<Changes>
 }
@@ -29,8 +30,14 @@ export interface ChangedCredential {
   readonly withdrawn: boolean
 }
 
+/** A subject of another issuer, in the tenant or, where there is none, in all. */
+export interface BlockedSubject extends Subject {
+  readonly tenant: string | undefined
+}
+
 export interface Changes {
   readonly revision: number
   readonly keys: readonly ChangedCredential[]
   readonly signIns: readonly ChangedCredential[]
+  readonly subjects: readonly BlockedSubject[]
 }

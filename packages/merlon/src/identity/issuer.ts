@@ -1,6 +1,7 @@
 import type { Awaitable, Instant, Principal, ScopeSet } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { meet, noScopes, scopeSet } from '../policy/scopes.ts'
+import { type Subject, subjectId } from './subject-store.ts'
 import type { VerificationKey } from './token-algorithms.ts'
 import type { HeldClaims } from './token-claims.ts'
 import type { JsonObject } from './token-format.ts'
@@ -59,6 +60,11 @@ export interface TenantStanding {
   ): Awaitable<{ readonly scopes: ScopeSet | undefined } | undefined>
 }
 
+/** Whether a subject is blocked here, in every tenant or in this one. `id` is that of the subject. */
+export interface SubjectStanding {
+  isBlocked(id: string, subject: Subject, tenant: string, now: Instant): Awaitable<boolean>
+}
+
 /** No role: the name cannot be one. */
 const noRole = ''
 const tenantPattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
@@ -77,8 +83,7 @@ export function mapClaims(
   const granted = roles.get(role) ?? noScopes
   const claimed = scopesIn(claims, mapping.scopes, mapping.known)
   const capped = mapping.ceiling === undefined ? claimed : meet(mapping.ceiling, claimed)
-  // An issuer is an address without a fragment (RFC 8414 §2), so no subject of one reads like a subject of another.
-  const id = `${issuer}#${held.subject}`
+  const id = subjectId({ issuer, subject: held.subject })
   return Object.freeze({
     id,
     kind: 'external',
@@ -126,23 +131,33 @@ function textsAt(claims: JsonObject, path: ClaimPath): readonly string[] {
   return Array.isArray(value) ? value.filter((entry): entry is string => typeof entry === 'string') : []
 }
 
-/** What the subject of a foreign token is worth: as the token says, while its tenant is there and active. */
-export function standingIn(tenants: TenantStanding, principal: Principal): Standing {
+/** What the standing of a foreign subject rests on. */
+export interface StandingParts {
+  readonly tenants: TenantStanding
+  readonly subjects: SubjectStanding
+}
+
+/** What the subject of a foreign token is worth: as the token says, while its tenant is active and nobody has blocked it. */
+export function standingIn({ tenants, subjects }: StandingParts, subject: Subject, principal: Principal): Standing {
+  const { id, tenant, credential } = principal
   let limitedBy: ScopeSet | undefined
   let admitted: Verdict = Object.freeze({ ok: true, principal })
-  const judge = (tenant: { readonly scopes: ScopeSet | undefined } | undefined): Verdict => {
-    if (tenant === undefined) return { ok: false, reason: 'tenant-inactive', credential: principal.credential }
-    if (tenant.scopes !== limitedBy) {
-      limitedBy = tenant.scopes
-      const { scopes } = tenant
+  const verdictOf = (blocked: boolean): Verdict =>
+    blocked ? { ok: false, reason: 'subject-blocked', credential } : admitted
+  const judge = (found: { readonly scopes: ScopeSet | undefined } | undefined, now: Instant): Awaitable<Verdict> => {
+    if (found === undefined) return { ok: false, reason: 'tenant-inactive', credential }
+    if (found.scopes !== limitedBy) {
+      limitedBy = found.scopes
+      const { scopes } = found
       const limited = scopes === undefined ? principal : narrowed(principal, scopes)
       admitted = Object.freeze({ ok: true, principal: limited })
     }
-    return admitted
+    const blocked = subjects.isBlocked(id, subject, tenant, now)
+    return blocked instanceof Promise ? blocked.then(verdictOf) : verdictOf(blocked)
   }
   return (now) => {
-    const tenant = tenants.tenantAt(principal.tenant, principal.credential, now)
-    return tenant instanceof Promise ? tenant.then(judge) : judge(tenant)
+    const found = tenants.tenantAt(tenant, credential, now)
+    return found instanceof Promise ? found.then((later) => judge(later, now)) : judge(found, now)
   }
 }
 

@@ -124,7 +124,7 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
       expect((await store.revokeKey('a', key.id, now + 5))?.revokedAt).toBe(now + 5)
       const { revision } = await all.installation.changesSince(0)
       expect((await store.revokeKey('a', key.id, now + 9))?.revokedAt).toBe(now + 5)
-      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
+      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
       expect((await store.findKey(key.id))?.revokedAt).toBe(now + 5)
       expect(await store.revokeKey('a', 'key_000000000000', now)).toBeUndefined()
     })
@@ -206,7 +206,7 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
       for (const key of keys) expect((await store.findKey(key.id))?.revokedAt).toBe(now)
       const { revision } = await all.installation.changesSince(0)
       await store.touchKeys(keys.map((key) => ({ id: key.id, at: now + 9 })))
-      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
+      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
     })
 
     it('pages through keys without skipping or repeating one, while others are made', async () => {
@@ -290,6 +290,7 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
         revision: made.revision,
         keys: [],
         signIns: [],
+        subjects: [],
       })
 
       await store.revokeKey('a', revoked.id, now)
@@ -310,7 +311,12 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
     it('tells the revision of now without its history', async () => {
       await store.createKey(newKey(), now)
       const { revision } = await all.installation.changesSince(0)
-      expect(await all.installation.changesSince(presentRevision)).toEqual({ revision, keys: [], signIns: [] })
+      expect(await all.installation.changesSince(presentRevision)).toEqual({
+        revision,
+        keys: [],
+        signIns: [],
+        subjects: [],
+      })
     })
 
     it('does not move the revision for a change that was refused', async () => {
@@ -321,7 +327,7 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
       await store.createKey(newKey({ owner: 'usr_nobody' }), now)
       await store.revokeKey('b', key.id, now)
       await all.users.updateUser('a', 'usr_nobody', { status: 'disabled' }, {}, now)
-      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
+      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
     })
 
     it('misses no change while several writers are at work', async () => {
@@ -396,7 +402,7 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
       const again = await another()
       expect(await Promise.all([kept, revoked].map((key) => again.keys.findKey(key.id)))).toEqual(before)
       expect(before[0]?.retired).toHaveLength(1)
-      expect(await again.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
+      expect(await again.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
     })
 
     it('answers unavailable, and not unknown, once it is closed', async (context) => {

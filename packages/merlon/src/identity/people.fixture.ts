@@ -14,6 +14,7 @@ import { everyTenant } from './reach.ts'
 import { type Change, Recorder } from './recorded.ts'
 import { SignInRing } from './sign-in-ring.ts'
 import { SignIns } from './sign-ins.ts'
+import { Subjects } from './subjects.ts'
 import { Tenants } from './tenants.ts'
 import { Users } from './users.ts'
 
@@ -79,6 +80,7 @@ export async function openPeople() {
     throttle,
     lifetimeMs: 12 * hour,
   })
+  const subjects = new Subjects({ ...common, store: stores.subjects, issuers: new Set(['https://id.example']) })
   const poll = new ChangePoll({ store: stores.installation, clock, schedule: () => () => undefined })
   const keyRing = new KeyRing({ store: stores.keys, poll, digest, roles, clock })
   const signInRing = new SignInRing({ store: stores.signIns, poll, roles, clock })
@@ -112,7 +114,22 @@ export async function openPeople() {
   }
   const lines = () => state.recorded.map(({ action, outcome }) => `${action} ${outcome}`)
   return {
-    ...{ state, stores, users, tenants, agents, keys, signIns, poll, keyRing, signInRing, passwords, by, lines },
+    ...{
+      state,
+      stores,
+      users,
+      tenants,
+      agents,
+      keys,
+      signIns,
+      subjects,
+      poll,
+      keyRing,
+      signInRing,
+      passwords,
+      by,
+      lines,
+    },
   }
 }
 

@@ -23,6 +23,8 @@ export interface Change {
     | 'agent.remove'
     | 'sign-in.create'
     | 'sign-in.revoke'
+    | 'subject.block'
+    | 'subject.unblock'
     | 'signing-key.rotate'
     | 'signing-key.retire'
     | 'installation.bootstrap'

@@ -13,6 +13,9 @@ export const refusals = {
   'lifetime-refused': { kind: 'invalid', field: 'lifetime' },
   'grace-refused': { kind: 'invalid', field: 'grace' },
   'role-unknown': { kind: 'invalid', field: 'role' },
+  /** The configuration trusts no issuer of that name. */
+  'issuer-unknown': { kind: 'invalid', field: 'issuer' },
+  'subject-malformed': { kind: 'invalid', field: 'subject' },
   'password-length': { kind: 'invalid', field: 'password' },
   /** On the list of common passwords, or made of the user's own names. */
   'password-common': { kind: 'invalid', field: 'password' },
@@ -28,6 +31,7 @@ export const refusals = {
   'agent-unknown': { kind: 'unknown', field: undefined },
   'key-unknown': { kind: 'unknown', field: undefined },
   'sign-in-unknown': { kind: 'unknown', field: undefined },
+  'subject-unknown': { kind: 'unknown', field: undefined },
   'signing-key-unknown': { kind: 'unknown', field: undefined },
   'name-taken': { kind: 'conflict', field: 'name' },
   'email-taken': { kind: 'conflict', field: 'email' },

@@ -17,8 +17,8 @@ function ringWith() {
     follow: (follower: Follower) => void followers.push(follower),
   }
   const news = new CredentialNews(() => expect.unreachable())
-  news.onWithdrawn((credential) => told.push(`withdrawn ${credential}`))
-  news.onChanged((credential) => told.push(`changed ${credential}`))
+  news.onWithdrawn((credential, tenant) => told.push(`withdrawn ${credential} of ${tenant}`))
+  news.onChanged((credential, tenant) => told.push(`changed ${credential} of ${tenant}`))
   let down = false
   const ring = new TenantRing({
     store: {
@@ -34,7 +34,7 @@ function ringWith() {
   const change = async (tenant: Pick<Tenant, 'status' | 'scopes'>) => {
     tenants.set('a', tenant)
     const tellings = followers.map((follower) =>
-      follower({ revision: poll.revision + 1, keys: [], signIns: [] }, false),
+      follower({ revision: poll.revision + 1, keys: [], signIns: [], subjects: [] }, false),
     )
     poll.revision++
     for (const tell of tellings) await tell()
@@ -73,16 +73,16 @@ test('RS-12: a tenant that is suspended takes with it what its subjects opened, 
   await change({ status: 'active', scopes: undefined })
   expect(told).toEqual([])
   await change({ status: 'suspended', scopes: undefined })
-  expect(told).toEqual(['withdrawn one', 'withdrawn two'])
+  expect(told).toEqual(['withdrawn one of a', 'withdrawn two of a'])
   expect(await ring.tenantAt('a', 'one', now)).toBeUndefined()
   await change({ status: 'active', scopes: undefined })
-  expect(told).toEqual(['withdrawn one', 'withdrawn two'])
+  expect(told).toEqual(['withdrawn one of a', 'withdrawn two of a'])
 })
 
 test('RS-12: a tenant that is limited otherwise renews what its subjects opened', async () => {
   const { ring, told, change } = ringWith()
   await ring.tenantAt('a', 'one', now)
   await change({ status: 'active', scopes: ['read'] })
-  expect(told).toEqual(['changed one'])
+  expect(told).toEqual(['changed one of a'])
   expect(ring.tenantAt('a', 'one', now)).toEqual({ scopes: new Set(['read']) })
 })

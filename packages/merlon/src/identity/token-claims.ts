@@ -32,7 +32,8 @@ export type ClaimProblem =
   | 'required-claim'
   | 'binding'
 
-const subjectPattern = /^[\x21-\x7e]{1,255}$/
+/** What `sub` may be: it stands in records and names. */
+export const subjectPattern = /^[\x21-\x7e]{1,255}$/
 const thumbprintPattern = /^[A-Za-z0-9_-]{43}$/
 /** The last second of the year 9999. */
 const secondsMax = 253_402_300_799

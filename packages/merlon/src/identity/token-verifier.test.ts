@@ -2,10 +2,11 @@ import { createHmac, createPublicKey } from 'node:crypto'
 import fc from 'fast-check'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
+import type { Awaitable } from '../call.ts'
 import { scopeSet } from '../policy/scopes.ts'
 import { ProofReplays } from './dpop.ts'
 import { foreignIssuer, type IssuerSettings } from './foreign-issuer.ts'
-import type { TenantStanding } from './issuer.ts'
+import type { StandingParts, SubjectStanding } from './issuer.ts'
 import {
   claimsWith,
   issuerUrl,
@@ -52,7 +53,12 @@ const roles = new Map([
   ['admin', scopeSet(['read', 'write', 'admin'])],
 ])
 
-function verifierWith(more: Partial<IssuerSettings> = {}, tenants: TenantStanding = { tenantAt: () => anyScope }) {
+const unblocked: SubjectStanding = { isBlocked: () => false }
+
+function verifierWith(
+  more: Partial<IssuerSettings> = {},
+  { tenants = { tenantAt: () => anyScope }, subjects = unblocked }: Partial<StandingParts> = {},
+) {
   const published = new Published()
   published.documents.set(`${issuerUrl}/keys`, keySetOf(pair, rsa))
   const time = { now }
@@ -64,6 +70,7 @@ function verifierWith(more: Partial<IssuerSettings> = {}, tenants: TenantStandin
       roles,
       scopes: scopeSet(['read', 'write', 'admin']),
       tenants,
+      subjects,
       parse,
       clock,
       report: () => undefined,
@@ -288,7 +295,7 @@ describe('a good token', () => {
 
   test('its tenant limits it, and is asked about on every call', async () => {
     let tenant: { scopes: ReadonlySet<string> | undefined } | undefined = { scopes: new Set(['read']) }
-    const { verifier } = verifierWith({}, { tenantAt: () => tenant })
+    const { verifier } = verifierWith({}, { tenants: { tenantAt: () => tenant } })
     const token = tokenOf(pair)
     const ask = async () => verifier.verify(token, 'bearer', shownWith())
     const limited = await ask()
@@ -298,6 +305,33 @@ describe('a good token', () => {
     expect(await ask()).toMatchObject({ principal: { effective: new Set(['read', 'write']) } })
     tenant = undefined
     expect(await ask()).toEqual({ ok: false, reason: 'tenant-inactive', credential: 'https://id.example#ann' })
+  })
+
+  test('RS-12: whether it is blocked is asked on every call, of a token that was seen before too', async () => {
+    const asked: unknown[] = []
+    let blocked: Awaitable<boolean> = false
+    const { verifier } = verifierWith(
+      {},
+      {
+        subjects: {
+          isBlocked(id, subject, tenant, at) {
+            asked.push([id, subject, tenant, at])
+            return blocked
+          },
+        },
+      },
+    )
+    const ask = () => verifier.verify(tokenOf(pair), 'bearer', shownWith())
+    expect(await ask()).toMatchObject({ ok: true })
+    const about = ['https://id.example#ann', { issuer: 'https://id.example', subject: 'ann' }, 'a', now]
+    expect(asked).toEqual([about])
+    expect(ask()).toMatchObject({ ok: true })
+    const refused = { ok: false, reason: 'subject-blocked', credential: 'https://id.example#ann' }
+    blocked = true
+    expect(ask()).toEqual(refused)
+    blocked = Promise.resolve(true)
+    expect(await ask()).toEqual(refused)
+    expect(asked).toEqual([about, about, about, about])
   })
 })
 

@@ -212,6 +212,8 @@ const credentialReasons: ReadonlySet<string> = new Set([
   'owner-disabled',
   'agent-inactive',
   'tenant-suspended',
+  'tenant-inactive',
+  'subject-blocked',
   'expired',
   'withdrawn',
   'wrong-door',

@@ -4,6 +4,7 @@ import type { ApiKey, RetiredSecret } from '../../identity/key-store.ts'
 import { everyTenant, type PageQuery, type TenantReach } from '../../identity/reach.ts'
 import type { SignIn } from '../../identity/sign-in-store.ts'
 import type { SigningKey } from '../../identity/signing-key-store.ts'
+import type { SubjectBlock } from '../../identity/subject-store.ts'
 import type { Tenant } from '../../identity/tenant-store.ts'
 import type { User } from '../../identity/user-store.ts'
 
@@ -36,6 +37,7 @@ export class IdentityState {
   readonly agents = new Map<string, StoredAgent>()
   readonly keys = new Map<string, StoredKey>()
   readonly signIns = new Map<string, Stored<SignIn>>()
+  readonly blocks = new Map<string, Stored<SubjectBlock>>()
   readonly signingKeys = new Map<string, SigningKey>()
   revision = 0
 }

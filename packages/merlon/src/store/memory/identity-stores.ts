@@ -8,6 +8,7 @@ import { IdentityState } from './identity-state.ts'
 import { MemoryKeyStore } from './key-store.ts'
 import { MemoryAgentStore, MemoryTenantStore, MemoryUserStore } from './people-stores.ts'
 import { MemorySignInStore } from './sign-in-store.ts'
+import { MemorySubjectStore } from './subject-store.ts'
 
 /** Who may call in memory, for tests and for a server that forgets on purpose. */
 export function memoryIdentity(state = new IdentityState()): IdentityStores {
@@ -18,6 +19,7 @@ export function memoryIdentity(state = new IdentityState()): IdentityStores {
     agents: new MemoryAgentStore(state),
     keys: new MemoryKeyStore(state),
     signIns: new MemorySignInStore(state),
+    subjects: new MemorySubjectStore(state),
     signingKeys: new MemorySigningKeyStore(state),
     close: async () => undefined,
   }
@@ -52,7 +54,7 @@ export class MemoryInstallationStore implements InstallationStore {
 
   async changesSince(revision: number): Promise<Changes> {
     const { tenants, users, agents } = this.#state
-    if (revision >= this.#state.revision) return { revision: this.#state.revision, keys: [], signIns: [] }
+    if (revision >= this.#state.revision) return { revision: this.#state.revision, keys: [], signIns: [], subjects: [] }
     const keys = []
     for (const { shown: key, changed } of this.#state.keys.values()) {
       const agent = key.agent === undefined ? undefined : agents.get(key.agent)
@@ -68,7 +70,13 @@ export class MemoryInstallationStore implements InstallationStore {
       const good = signIn.revokedAt === undefined && parts.every((part) => part.shown.status === 'active')
       signIns.push({ id: signIn.id, withdrawn: !good })
     }
-    return { revision: this.#state.revision, keys, signIns }
+    const subjects = []
+    for (const { shown, changed } of this.#state.blocks.values()) {
+      if (changed <= revision) continue
+      const { issuer, subject, tenant } = shown
+      subjects.push({ issuer, subject, tenant })
+    }
+    return { revision: this.#state.revision, keys, signIns, subjects }
   }
 }
 

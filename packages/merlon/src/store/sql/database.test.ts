@@ -157,7 +157,7 @@ describe('the embedded database', () => {
       cause: expect.objectContaining({ message: 'database or disk is full' }),
     })
     expect(await store.keys.findKey('key_2')).toBeUndefined()
-    expect(await store.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [] })
+    expect(await store.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
     expect(await store.keys.revokeKey('a', key.id, now)).toMatchObject({ revokedAt: now })
     await store.close()
   })

@@ -5,6 +5,7 @@ import { SqlInstallationStore } from './installation-store.ts'
 import { SqlKeyStore } from './key-store.ts'
 import { SqlSignInStore } from './sign-in-store.ts'
 import { SqlSigningKeyStore } from './signing-key-store.ts'
+import { SqlSubjectStore } from './subject-store.ts'
 import { SqlTenantStore } from './tenant-store.ts'
 import { SqlUserStore } from './user-store.ts'
 
@@ -22,6 +23,7 @@ export function sqlIdentity(database: SqlDatabase): IdentityStores {
     agents: new SqlAgentStore(database),
     keys: new SqlKeyStore(database),
     signIns: new SqlSignInStore(database),
+    subjects: new SqlSubjectStore(database),
     signingKeys: new SqlSigningKeyStore(database),
     close: () => database.close(),
   }

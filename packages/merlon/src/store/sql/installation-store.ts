@@ -1,6 +1,12 @@
 import type { Kysely } from 'kysely'
 import type { Instant } from '../../call.ts'
-import type { ChangedCredential, Changes, FactName, InstallationStore } from '../../identity/installation-store.ts'
+import type {
+  BlockedSubject,
+  ChangedCredential,
+  Changes,
+  FactName,
+  InstallationStore,
+} from '../../identity/installation-store.ts'
 import type { NewKey } from '../../identity/key-store.ts'
 import { everyTenant } from '../../identity/reach.ts'
 import type { NewUser } from '../../identity/user-store.ts'
@@ -60,12 +66,13 @@ export class SqlInstallationStore implements InstallationStore {
     return reaching(async () => {
       // The counter first: a change that commits between the two reads is told now and once more next time.
       const { value } = await this.#db.selectFrom('identity_revision').select('value').executeTakeFirstOrThrow()
-      if (value <= revision) return { revision: value, keys: [], signIns: [] }
-      const [keys, signIns] = await this.#acts.read(everyTenant, async (db) => [
+      if (value <= revision) return { revision: value, keys: [], signIns: [], subjects: [] }
+      const [keys, signIns, subjects] = await this.#acts.read(everyTenant, async (db) => [
         await keysChangedAfter(db, revision),
         await signInsChangedAfter(db, revision),
+        await subjectsBlockedAfter(db, revision),
       ])
-      return { revision: value, keys, signIns }
+      return { revision: value, keys, signIns, subjects }
     })
   }
 }
@@ -115,4 +122,13 @@ async function signInsChangedAfter(db: Kysely<Tables>, revision: number): Promis
     id: row.id,
     withdrawn: row.revoked_at !== null || row.status !== 'active' || row.tenant_status !== 'active',
   }))
+}
+
+async function subjectsBlockedAfter(db: Kysely<Tables>, revision: number): Promise<readonly BlockedSubject[]> {
+  const rows = await db
+    .selectFrom('blocked_subjects')
+    .select(['issuer', 'subject', 'tenant'])
+    .where('changed', '>', revision)
+    .execute()
+  return rows.map(({ issuer, subject, tenant }) => ({ issuer, subject, tenant: tenant ?? undefined }))
 }

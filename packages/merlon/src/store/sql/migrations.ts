@@ -3,6 +3,7 @@ import { identityTables } from './migrations/0001-identity.ts'
 import { rowSecurity } from './migrations/0002-row-security.ts'
 import { people } from './migrations/0003-people.ts'
 import { sealedTables } from './migrations/0004-sealed.ts'
+import { blockedSubjects } from './migrations/0005-blocked-subjects.ts'
 import { everyTenantMark, tenantSetting } from './row-security.ts'
 import type { Tables } from './tables.ts'
 
@@ -31,7 +32,7 @@ export interface Migration {
 }
 
 /** Never edit one that has been released; add the next. */
-const migrations: readonly Migration[] = [identityTables, rowSecurity, people, sealedTables]
+const migrations: readonly Migration[] = [identityTables, rowSecurity, people, sealedTables, blockedSubjects]
 
 /** Any number that no other program is likely to lock in the same database. */
 const lock = 0x6d65_726c

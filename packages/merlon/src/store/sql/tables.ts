@@ -74,6 +74,16 @@ export interface Tables {
     revoked_at: number | null
     changed: number
   }
+  blocked_subjects: {
+    id: string
+    issuer: string
+    subject: string
+    /** Null: every tenant. */
+    tenant: string | null
+    blocked_by: string
+    blocked_at: number
+    changed: number
+  }
   signing_keys: {
     id: string
     /** 1 for the first that was made. */
