@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { operations, operationsByName } from '../../packages/merlon/src/admin/operations.ts'
 import type { Answer, Asking, Who, World } from './world.ts'
-import { openWorld, recordsOf } from './world.ts'
+import { foreignIssuer, openWorld, recordsOf } from './world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -25,6 +25,10 @@ const problem = (answer: Answer) => JSON.parse(answer.text) as Record<string, un
 const keyOf = (name: string, more: object = {}) =>
   made('api-keys.create', { body: { name: unique(), scopes: ['read'], owner: world.who(name).user, ...more } })
 
+let subjects = 0
+const block = (tenant?: string) =>
+  made('subjects.block', { body: { issuer: foreignIssuer, subject: `subject-${++subjects}`, tenant } })
+
 describe('what belongs to another tenant', () => {
   const make: Readonly<Record<string, () => Promise<{ id: string }>>> = {
     users: () => made('users.create', { body: { tenant: 'a', name: unique() } }),
@@ -33,8 +37,11 @@ describe('what belongs to another tenant', () => {
     agents: () =>
       made('agents.create', { body: { name: unique(), type: 'assistant', owner: world.who('a.write').user } }),
     'sign-ins': () => world.signIn(world.who('a.read').email ?? ''),
+    subjects: () => block('a'),
     sessions: async () => ({ id: await world.openSession('a') }),
   }
+  /** What is shown in a list alone. */
+  const listed: ReadonlySet<string> = new Set(['sign-ins', 'subjects'])
   const bodies: Readonly<Record<string, object>> = {
     'users.update': { name: 'mine' },
     'users.set-password': { password: 'quite another sentence' },
@@ -60,6 +67,7 @@ describe('what belongs to another tenant', () => {
       'agents.remove',
       'sign-ins.revoke',
       'sign-ins.revoke-all',
+      'subjects.unblock',
       'sessions.get',
       'sessions.end',
     ])
@@ -73,8 +81,8 @@ describe('what belongs to another tenant', () => {
       const shown = async () =>
         (
           await world.local.call(
-            noun === 'sign-ins' ? 'sign-ins.list' : `${noun}.get`,
-            noun === 'sign-ins' ? {} : { params: { id } },
+            listed.has(noun) ? `${noun}.list` : `${noun}.get`,
+            listed.has(noun) ? {} : { params: { id } },
           )
         ).body
       const before = await shown()
@@ -96,24 +104,63 @@ describe('what belongs to another tenant', () => {
     },
   )
 
-  test.each(['users.list', 'api-keys.list', 'agents.list', 'sign-ins.list', 'sessions.list', 'audit.query'])(
-    'AU-04: %s is of the own tenant, whatever tenant is asked for',
-    async (name) => {
-      await world.openSession('a')
-      for (const tenant of ['a', 'nowhere', '%', '*']) {
-        const answer = await asked('b.admin', name, { query: { tenant } })
-        expect([answer.status, answer.text]).toEqual([200, '{"items":[]}'])
-      }
-      const own = JSON.parse((await asked('b.admin', name, { query: { limit: 200 } })).text) as {
-        items: { tenant?: string }[]
-      }
-      expect([...new Set(own.items.map(({ tenant }) => tenant))].filter((tenant) => tenant !== 'b')).toEqual([])
-      const all = JSON.parse((await asked('operator', name, { query: { tenant: 'a', limit: 200 } })).text) as {
-        items: { tenant?: string }[]
-      }
-      expect(new Set(all.items.map(({ tenant }) => tenant))).toEqual(new Set(['a']))
-    },
-  )
+  test.each([
+    'users.list',
+    'api-keys.list',
+    'agents.list',
+    'sign-ins.list',
+    'subjects.list',
+    'sessions.list',
+    'audit.query',
+  ])('AU-04: %s is of the own tenant, whatever tenant is asked for', async (name) => {
+    await world.openSession('a')
+    for (const tenant of ['a', 'nowhere', '%', '*']) {
+      const answer = await asked('b.admin', name, { query: { tenant } })
+      expect([answer.status, answer.text]).toEqual([200, '{"items":[]}'])
+    }
+    const own = JSON.parse((await asked('b.admin', name, { query: { limit: 200 } })).text) as {
+      items: { tenant?: string }[]
+    }
+    expect([...new Set(own.items.map(({ tenant }) => tenant))].filter((tenant) => tenant !== 'b')).toEqual([])
+    const all = JSON.parse((await asked('operator', name, { query: { tenant: 'a', limit: 200 } })).text) as {
+      items: { tenant?: string }[]
+    }
+    expect(new Set(all.items.map(({ tenant }) => tenant))).toEqual(new Set(['a']))
+  })
+
+  test('AU-05: an administrator blocks nobody in another tenant, and lifts and sees no block of every tenant', async () => {
+    const body = { issuer: foreignIssuer, subject: 'eve' }
+    const [foreign, missing] = [
+      await asked('b.admin', 'subjects.block', { body: { ...body, tenant: 'a' } }),
+      await asked('b.admin', 'subjects.block', { body: { ...body, tenant: 'nowhere' } }),
+    ]
+    expect(foreign.status).toBe(404)
+    expect([foreign.status, foreign.text]).toEqual([missing.status, missing.text])
+    const everywhere = await block()
+    const lifted = await asked('b.admin', 'subjects.unblock', { params: { id: everywhere.id } })
+    expect([lifted.status, lifted.text]).toEqual([404, foreign.text])
+    expect((await asked('b.admin', 'subjects.list')).text).toBe('{"items":[]}')
+    expect((await asked('operator', 'subjects.unblock', { params: { id: everywhere.id } })).status).toBe(204)
+    const own = JSON.parse((await asked('b.admin', 'subjects.block', { body })).text) as { id: string; tenant: string }
+    expect(own.tenant).toBe('b')
+    expect((await asked('b.admin', 'subjects.unblock', { params: { id: own.id } })).status).toBe(204)
+  })
+
+  test('a block that no token could meet is refused', async () => {
+    const bodies = [
+      { issuer: 'https://other.example', subject: 'eve' },
+      { issuer: foreignIssuer, subject: 'e v e' },
+    ]
+    const [other, spaced] = await Promise.all(bodies.map((body) => asked('operator', 'subjects.block', { body })))
+    expect([other?.status, problem(other!)['errors']]).toEqual([
+      400,
+      [{ path: 'body.issuer', says: 'the configuration names no such issuer' }],
+    ])
+    expect([spaced?.status, problem(spaced!)['errors']]).toEqual([
+      400,
+      [{ path: 'body.subject', says: 'a subject is 1 to 255 visible ASCII characters' }],
+    ])
+  })
 
   test('AU-04: a filter of the log is text, not a pattern', async () => {
     for (const value of ['%', 'users_list', '.*', "' OR 1=1 --", '{"$gt":""}']) {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { operations, operationsByName } from '../../packages/merlon/src/admin/operations.ts'
 import type { Answer, Asking, Level, Who, World } from './world.ts'
-import { openWorld, recordsOf } from './world.ts'
+import { foreignIssuer, openWorld, recordsOf } from './world.ts'
 
 /** What it takes, from the least that will do. `any`: any credential; `open`: none. */
 type Takes = 'open' | 'any' | 'read' | 'write' | 'admin' | 'operator'
@@ -43,6 +43,8 @@ const someAgent = async (world: World, who: Who) =>
         version: number
       })
     : made(world, 'agents.create', { body: { name: unique(), type: 'assistant', owner: ownerOf(world, who) } })
+const someBlock = (world: World, who: Who) =>
+  made(world, 'subjects.block', { body: { issuer: foreignIssuer, subject: `s${++count}`, tenant: homeOf(who) } })
 const ifMatch = (version: number) => ({ 'If-Match': `"${version}"` })
 const byId =
   (make: (world: World, who: Who) => Promise<{ id: string }>, more: Asking = {}) =>
@@ -142,6 +144,13 @@ const table: Readonly<Record<string, Row>> = {
     // Those of another are for an administrator.
     but: { 'a.write': 404, 'b.write': 404, 'a.write by token': 404, 'an agent': 404 },
   },
+  'subjects.list': { takes: 'admin', status: 200 },
+  'subjects.block': {
+    takes: 'admin',
+    status: 201,
+    asking: () => ({ body: { issuer: foreignIssuer, subject: `s${++count}` } }),
+  },
+  'subjects.unblock': { takes: 'admin', status: 204, asking: byId(someBlock) },
   'sessions.list': { takes: 'admin', status: 200 },
   'sessions.get': {
     takes: 'admin',

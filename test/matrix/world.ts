@@ -10,6 +10,9 @@ import { openServer, type Server } from '../../packages/merlon/src/app.ts'
 import { loadConfig } from '../../packages/merlon/src/config/load.ts'
 import type { ConfigInput } from '../../packages/merlon/src/config/schema.ts'
 
+/** An issuer whose tokens are taken. Nobody is there to be asked for its keys. */
+export const foreignIssuer = 'https://id.example'
+
 const password = 'a long enough sentence'
 
 /** Somebody who asks: a credential, or the socket. */
@@ -74,6 +77,7 @@ export async function openWorld(settings: ConfigInput = {}): Promise<World> {
                 rateLimit: { callsMax: 1_000_000, failuresMax: 1_000_000, rules: [] },
                 audit: { flushMs: 1, headMs: 100 },
                 log: { level: 'silent' },
+                identity: { issuers: [{ issuer: foreignIssuer, tenant: { value: 'a' }, role: { value: 'user' } }] },
                 ...settings,
               }),
               mode: 0o600,

@@ -48,6 +48,7 @@ export function controlParts({ installation, sessions, watch, clock, random }: C
     agents: identity.agents,
     keys: identity.keys,
     signIns: identity.signIns,
+    subjects: identity.subjects,
     tokens: tokens.tokens,
     doors: tokens.doors,
     signingKeys: tokens.signingKeys,

@@ -9,6 +9,7 @@ import { roleOperations } from './roles.ts'
 import { sessionOperations } from './sessions.ts'
 import { signInOperations } from './sign-ins.ts'
 import { signingKeyOperations } from './signing-keys.ts'
+import { subjectOperations } from './subjects.ts'
 import { tenantOperations } from './tenants.ts'
 import { userOperations } from './users.ts'
 import { watchOperations } from './watch.ts'
@@ -22,6 +23,7 @@ export const operations: readonly Operation[] = [
   ...apiKeyOperations,
   ...agentOperations,
   ...signInOperations,
+  ...subjectOperations,
   ...sessionOperations,
   ...auditOperations,
   ...watchOperations,

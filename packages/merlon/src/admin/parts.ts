@@ -6,6 +6,7 @@ import type { Doors } from '../identity/doors.ts'
 import type { Keys } from '../identity/keys.ts'
 import type { SignIns } from '../identity/sign-ins.ts'
 import type { SigningKeys } from '../identity/signing-keys.ts'
+import type { Subjects } from '../identity/subjects.ts'
 import type { Tenants } from '../identity/tenants.ts'
 import type { Tokens } from '../identity/tokens.ts'
 import type { Users } from '../identity/users.ts'
@@ -32,6 +33,7 @@ export interface ControlParts {
   readonly agents: Agents
   readonly keys: Keys
   readonly signIns: SignIns
+  readonly subjects: Subjects
   readonly tokens: Tokens
   readonly doors: Doors
   readonly signingKeys: SigningKeys

@@ -10,6 +10,7 @@ import { serverNoun } from './server-state.ts'
 import { sessionNoun } from './session.ts'
 import { signInNoun, signInsOfUserNoun } from './sign-in.ts'
 import { encryptionKeyNoun, signingKeyNoun } from './signing-key.ts'
+import { subjectNoun } from './subject.ts'
 import { tenantNoun } from './tenant.ts'
 import { userNoun } from './user.ts'
 
@@ -22,6 +23,7 @@ export const groups: ReadonlyMap<string, readonly Noun[]> = new Map([
   ['role', [roleNoun]],
   ['session', [sessionNoun]],
   ['sign-in', [signInNoun]],
+  ['subject', [subjectNoun]],
   ['signing-key', [signingKeyNoun]],
   ['encryption-key', [encryptionKeyNoun]],
   ['audit', [auditNoun]],
