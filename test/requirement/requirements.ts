@@ -266,8 +266,8 @@ export const requirements = {
     source: 'MCP authorization, "Access Token Privilege Restriction"',
   },
   'RS-12': {
-    promise: 'A credential of another maker is good until it ends, and no longer.',
-    source: 'OWASP ASVS 5.0 V7.4.1',
+    promise: 'A token is good until it ends, and no longer; whom it speaks for is refused at once, whoever issued it.',
+    source: 'OWASP ASVS 5.0 V7.4.1, V8.3.2',
   },
   'RS-13': {
     promise: 'A token that is bound to a key is good with a proof for this request alone, once.',

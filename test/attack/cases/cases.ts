@@ -17,6 +17,7 @@ import { pathCases } from './paths.ts'
 import { revocationCases } from './revocation.ts'
 import { sealedStateCases } from './sealed-state.ts'
 import { sessionCases } from './sessions.ts'
+import { subjectCases } from './subjects.ts'
 import { tokenCases } from './tokens.ts'
 
 /** Every row of the corpus that this release answers for. */
@@ -28,6 +29,7 @@ export const cases: readonly AttackCase[] = [
   ...auditLogCases,
   ...originCases,
   ...apiKeyCases,
+  ...subjectCases,
   ...tokenCases,
   ...revocationCases,
   ...credentialCases,
