@@ -79,7 +79,22 @@ describe('the operations on sign-ins', () => {
     }
     await outcome(signIn({ email: 'nobody@example.com' }))
     await outcome(signIn({ email: 'nonsense' }))
-    expect(digests).toEqual([undefined, undefined])
+    await outcome(named({ name: 'u\0ma' }))
+    expect(digests).toEqual([undefined, undefined, undefined])
+  })
+
+  it('AD-05: ask the store for no name that none can have: a zero byte is an error of PostgreSQL', async () => {
+    const asked: object[] = []
+    const { findLogin } = people.stores.users
+    people.stores.users.findLogin = (login) => {
+      asked.push(login)
+      return findLogin.call(people.stores.users, login)
+    }
+    for (const over of [{ name: 'u\0ma' }, { tenant: 'a\0' }, { name: '!usr_uma' }, { tenant: '' }, { name: '' }])
+      expect(await outcome(named({ password: 'wrong', ...over }))).toBe('login.refused')
+    expect(asked).toEqual([])
+    expect(await outcome(named({}))).toBe('ok')
+    expect(asked).toEqual([{ tenant: 'a', name: 'uma' }])
   })
 
   it('AD-05: are limited by account and by address, for accounts that are not there just the same (B7)', async () => {

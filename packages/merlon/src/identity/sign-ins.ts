@@ -4,7 +4,7 @@ import { adminScope, holds } from '../policy/scopes.ts'
 import { type Actor, administers, operates } from './actor.ts'
 import { base62 } from './key-format.ts'
 import type { LoginThrottle } from './login-throttle.ts'
-import { canonicalEmail } from './names.ts'
+import { canonicalEmail, namePattern, tenantPattern } from './names.ts'
 import type { Passwords } from './passwords.ts'
 import { type Recorder, tenantOf } from './recorded.ts'
 import { type Refusal, refused } from './refusal.ts'
@@ -134,10 +134,14 @@ export class SignIns {
 /** An id that no user has: looking for what is not there takes the same steps. */
 const absentUser = 'usr_000000000000'
 
+/** What to look for; `undefined` for what no account is called: a store may fail at what is no text to it. */
 function loginOf(request: SignInRequest): Login | undefined {
-  if (!('email' in request)) return { tenant: request.tenant, name: request.name }
-  const email = canonicalEmail(request.email)
-  return email === undefined ? undefined : { email }
+  if ('email' in request) {
+    const email = canonicalEmail(request.email)
+    return email === undefined ? undefined : { email }
+  }
+  const { tenant, name } = request
+  return tenantPattern.test(tenant) && namePattern.test(name) ? { tenant, name } : undefined
 }
 
 /** What failures are counted by: what was typed, so that accounts that are there and that are not count alike. */
