@@ -378,6 +378,10 @@ describe('a request', () => {
     ['a body that is too large', 413, { method: 'POST', body: { name: 'x'.repeat(70_000) } }],
     ['a query field twice', 400, { path: '/api/users?limit=1&limit=2' }],
     ['a query field that is unknown', 400, { path: '/api/users?colour=red' }],
+    ['a name with a zero byte', 400, { path: '/api/users?name=x%00' }],
+    ['a tenant with a zero byte', 400, { path: '/api/users?tenant=a%00' }],
+    ['an owner with a zero byte', 400, { path: '/api/agents?owner=usr_%00' }],
+    ['a body with a zero byte', 400, { method: 'POST', raw: '{"name":"x","tenant":"a\\u0000"}' }],
   ])('AD-10: %s is refused as a problem that tells nothing of what is inside: %i', async (_, status, asking) => {
     const { method = 'GET', path = '/api/users' } = asking
     const answer = await world.send(world.who('a.admin'), method, path, asking)

@@ -7,10 +7,18 @@ import { scopePattern } from '../policy/scopes.ts'
  * may be is for the rules of the slice to say.
  */
 
-export const id = z.string().min(1).max(128)
+/** Without control characters: nothing has one in its name, and a zero byte is an error of PostgreSQL. */
+const text = (lengthMax: number) =>
+  z
+    .string()
+    .min(1)
+    .max(lengthMax)
+    .regex(/^\P{Cc}*$/u, 'a text without control characters')
+
+export const id = text(128)
 export const byId = z.strictObject({ id })
-export const name = z.string().min(1).max(64)
-export const tenantId = z.string().min(1).max(64).describe('As `acme`.')
+export const name = text(64)
+export const tenantId = text(64).describe('As `acme`.')
 export const scopes = z.array(z.string().regex(scopePattern, 'a scope such as read or files:write')).max(64)
 export const version = z.int().min(0).describe('Counts the changes; the ETag.')
 export const time = z.iso.datetime()
