@@ -63,7 +63,7 @@ function steady(text: string, { project, names = {} }: Stage): string {
   return named
     .replaceAll(project, '/project')
     .replace(/\bmrl_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b/g, 'mrl_…')
-    .replace(/\b(key|usr|agt|sgn)_[0-9A-Za-z]{12}\b/g, '$1_…')
+    .replace(/\b(key|usr|agt|sgn|blk)_[0-9A-Za-z]{12}\b/g, '$1_…')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '<time>')
     .replace(/=[A-Za-z0-9_-]{43}\b/g, '=<secret>')
 }
