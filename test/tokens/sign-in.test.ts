@@ -134,6 +134,11 @@ describe('O-113 RS-12: a token is refused at once', () => {
       async () =>
         (await local('POST', `/api/users/${person.user}/password`, { body: { password: `${password} again` } })).status,
     ],
+    [
+      'the key that signed it is destroyed',
+      async ({ accessToken }) =>
+        (await local('DELETE', `/api/signing-keys/${decodeProtectedHeader(accessToken).kid}`)).status,
+    ],
   ]
 
   async function change(body: object): Promise<number> {

@@ -26,6 +26,7 @@ import { ownHosts, publicHosts } from './guard/own-hosts.ts'
 import { edge } from './guard/pipeline.ts'
 import { ProxyRanges } from './guard/proxy-ranges.ts'
 import type { HistoryStore } from './history/history-store.ts'
+import { isSignIn } from './identity/actor.ts'
 import { proofAlgorithms } from './identity/dpop.ts'
 import type { Installation } from './installation.ts'
 import type { LimitStore } from './limit/limit-store.ts'
@@ -46,28 +47,9 @@ import type { Watch } from './watch/watch.ts'
 import { statefulRevision, statefulVersions } from './wire/revision-2025-11-25.ts'
 import { statelessRevision } from './wire/revision-2026-07-28.ts'
 
-export interface ServeOptions {
-  readonly project: string
-  readonly config: Config
-  readonly installation: Pick<
-    Installation,
-    'verify' | 'tokens' | 'onWithdrawn' | 'onChanged' | 'audit' | 'argumentDigest' | 'sealing'
-  >
-  /** Undefined where the stateful revisions are not served. */
-  readonly sessions: SessionStore | undefined
-  /** Undefined where streams cannot be resumed. */
-  readonly history: HistoryStore | undefined
-  /** Where calls are counted. */
-  readonly limits: LimitStore
-  readonly watch: Watch
+export interface ServeOptions extends AssemblyOptions {
   /** What the control plane works with, given the sessions of this process. */
   readonly control: (sessions: Sessions | undefined) => ControlParts
-  readonly mode: 'start' | 'dev'
-  readonly log: Log
-  readonly clock: Clock
-  /** Whole milliseconds that no setting of the clock moves. */
-  readonly steadyClock: Clock
-  readonly random: RandomBytes
 }
 
 export interface Serving {
@@ -78,114 +60,20 @@ export interface Serving {
   close(): Promise<void>
 }
 
-const tickMs = 500
 const drainGraceMs = 10_000
 
 /** Puts the parts together and listens. It knows ports, not adapters. */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { config, installation, sessions, history, watch, log, clock, steadyClock, random } = options
   const { limits } = config
-  const roles = new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)]))
-  const folder = resolve(options.project, config.catalog.folder)
-  let catalog: Catalog = await loadCatalog(folder)
-  const authenticator = await loadAuthenticator(options.project, config.authentication.module)
-
-  warnOfUnreachable(catalog, roles, log)
-
-  const stateless = statelessRevision({ name: config.name, version: config.version })
-  const stateful = new Map(statefulVersions.map((version) => [version as string, statefulRevision(version)]))
-  const resumption = history && { history, key: installation.sealing.eventId, clock }
-  const handlers = handlersFor(() => catalog)
-  const services: Services = {
-    clock,
-    random,
-    catalog: () => catalog,
-    server: { name: config.name, version: config.version, instructions: config.instructions },
-    revisions: { stateless, stateful },
-    responseMode: config.server.responseMode,
-    callTimeoutMs: limits.callTimeoutMs,
-    listTtlMs: config.catalog.ttlMs,
-    pageSize: limits.pageSize,
-    callCaps: {
-      perPrincipal: limits.callsPerPrincipalMax,
-      perTenant: limits.callsPerTenantMax,
-      perTool: limits.callsPerToolMax,
-    },
-    streamsPerPrincipalMax: limits.streamsPerPrincipalMax,
-    sealer: {
-      requestState: openSealer(installation.sealing.requestState, random),
-      cursor: openSealer(installation.sealing.cursor, random),
-    },
-    sessions,
-    sessionHeader: config.session.headerName,
-    sessionCaps: {
-      perPrincipal: config.session.perPrincipalMax,
-      perTenant: config.session.perTenantMax,
-      total: config.session.totalMax,
-    },
-    sessionDurationMs: config.session.durationMs,
-    live: new LiveSessions(resumption),
-    running: new AllRunning(),
-    changes: new Changes(),
-    log,
-    describeFailure: (thrown) => describeFailure(thrown, options.mode === 'dev'),
-  }
-
-  const rules = rulesOf(config.rateLimit)
-  warnOfUnaffordable(catalog, rules, log)
-  const limiter = new Limiter({ store: options.limits, rules, failuresMax: config.rateLimit.failuresMax })
-
-  const kinds = new Map(
-    [...handlers.stateless, ...handlers.stateful].map(([name, { audit }]) => [
-      name,
-      { audit, series: watch.method(name) },
-    ]),
-  )
-  const others = { audit: 'access', series: watch.method('other') }
-  const record = recorder(installation.audit, clock, kinds, others, watch, installation.argumentDigest)
-  const settled: Recorder = (call, fault, outcome) => {
-    settle({ limiter, steadyClock }, call.reserved, fault)
-    record(call, fault, outcome)
-  }
-  const dispatch = createDispatch(services, handlers, rules.every(({ count }) => count === 'all') ? record : settled)
-  watch.followLimiter(() => limiter.store.state === 'local')
-
-  const load = { draining: false, behind: false }
   const hosts = config.server.dangerouslySkipHostCheck ? undefined : new Set<string>(config.server.allowedHosts)
-  const { tokens } = installation
-  const verify = verifiers({
-    ...tokens,
-    verify: installation.verify,
-    issuers: config.identity.issuers,
-    authenticator,
-    roles,
-    scopes: new Set(['read', 'write', 'metrics', 'admin', ...config.scopes]),
-    clock,
-    report: (cause) => log.error({ err: cause }, 'the keys of an issuer cannot be read'),
-  })
-  const gate: Gate = {
-    clock,
-    steadyClock,
-    nextRequestId: requestIds(random),
+  const assembly = await assemble(options, {
     hosts,
     origins: config.cors.dangerouslySkipOriginCheck ? undefined : new Set(config.cors.allowedOrigins),
     proxies: new ProxyRanges(config.server.trustedProxies),
-    verify: verify('mcp'),
-    limiter,
-    audit: installation.audit,
-    refusing() {
-      if (load.draining) return 'server.draining'
-      installation.audit.check()
-      return load.behind ? 'capacity.exceeded' : undefined
-    },
-    messageBytesMax: limits.messageBytesMax,
-    bounds: { depthMax: limits.jsonDepthMax, nodesMax: limits.jsonNodesMax },
-    stateless,
-    stateful,
-    sessions,
-    sessionHeader: config.session.headerName.toLowerCase(),
-    methods: handlers,
-  }
+  })
+  const { services, dispatch, gate, verify, load, strangers } = assembly
+  const { tokens } = installation
 
   const { certificatePath, keyPath } = config.tls
   const tlsFiles =
@@ -208,10 +96,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     stallMs: limits.streamStallMs,
   })
   watch.followServing({ streams: () => streams.size, calls: () => services.running.size })
-  const countSessions = async () => {
-    if (sessions !== undefined) watch.sawSessions(await sessions.count(clock()))
-  }
-  const strangers = new StrangerLog(installation.audit, clock)
   const routes = routesFor({
     config,
     services,
@@ -243,12 +127,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     onUnread: onRefused,
     onAnswered: requestLog(config.log.requests, log, gate, {
       route: (path) => routes.has(path),
-      method: (name) => kinds.has(name),
+      method: assembly.isMethod,
     }),
   })
 
   installation.onWithdrawn((credential, tenant) => services.running.withdraw(credential, clock(), tenant))
   installation.onChanged((credential, tenant) => services.running.renew(credential, tenant))
+  // Whoever had the key could have opened a stream in the name of any sign-in; who has a good token opens theirs again.
+  tokens.signingKeys.onDestroyed(() => services.running.renewAll(isSignIn))
   const swept = (cause: unknown) => log.error({ err: cause }, 'clearing away failed')
   const sweep = (late: number) => {
     load.behind = late > limits.eventLoopDelayMsMax
@@ -285,34 +171,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   }
 
   const control = await serveControl(controlled).catch(async (error: unknown) => {
-    for (const timer of timers) clearInterval(timer)
+    assembly.close()
     await new Promise((closed) => server.close(closed).closeAllConnections())
     throw error
   })
-  if (tlsFiles !== undefined) timers.push(every(1_000, renewTls([server, ...control.servers], tlsFiles, log), swept))
+  if (tlsFiles !== undefined) renewing = every(1_000, renewTls([server, ...control.servers], tlsFiles, log), failed)
   shared?.serveAt(base)
   const controlBase = shared === undefined ? control.url : base
   if (controlBase !== undefined) tokens.doors.open('control', `${controlBase}/api`)
 
-  const watching =
-    options.mode === 'dev'
-      ? watchCatalog(folder, async () => {
-          try {
-            const before = catalog
-            const after = await loadCatalog(folder, { fresh: true })
-            catalog = after
-            log.info({ tools: after.tools.length }, 'loaded the catalog again')
-            for (const kind of ['tools', 'prompts', 'resources'] as const) {
-              services.changes.announce({
-                kind,
-                seenBy: (principal) => changedKinds(before, after, principal).has(kind),
-              })
-            }
-          } catch (error) {
-            log.error({}, `kept the catalog as it was: ${error instanceof Error ? error.message : String(error)}`)
-          }
-        })
-      : undefined
+  const watching = options.mode === 'dev' ? watchCatalog(assembly.folder, assembly.reload) : undefined
 
   return {
     url: `${scheme}://${own[0]}${config.server.endpoint}`,
@@ -326,8 +194,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       server.closeIdleConnections()
       setTimeout(() => server.closeAllConnections(), 1_000).unref()
       await Promise.all([closed, uncontrolled])
-      for (const timer of timers) clearInterval(timer)
-      strangers.flush()
+      clearInterval(renewing)
+      assembly.close()
     },
   }
 }
@@ -345,30 +213,6 @@ function renewTls(servers: readonly ReturnType<typeof createHttpServer>[], files
       log.error({}, `kept the certificate as it was: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
-}
-
-/** A scope that no role has keeps what asks for it from everybody: seldom what its author meant. */
-function warnOfUnreachable(catalog: Catalog, roles: ReadonlyMap<string, ScopeSet>, log: Log): void {
-  for (const scope of catalog.scopes) {
-    if ([...roles.values()].some((granted) => holds(granted, scope))) continue
-    log.warn({ scope }, 'no role has a scope that the catalog asks for: nobody can reach what asks for it')
-  }
-}
-
-/** A tool that costs more than a limit holds is listed and never called. */
-function warnOfUnaffordable(catalog: Catalog, rules: readonly Rule[], log: Log): void {
-  for (const { name, cost, requirement } of catalog.tools) {
-    const scope = requirement === 'authenticated' ? undefined : requirement.scope
-    for (const limit of unaffordable(rules, { name, scope, cost }))
-      log.warn({ tool: name, cost, limit }, 'a tool costs more than a limit ever holds: it can never be called')
-  }
-}
-
-/** Ids that are ours alone and tell nothing: a random prefix for the process, and a count. */
-function requestIds(random: RandomBytes): () => string {
-  const prefix = random(6).toString('hex')
-  let count = 0
-  return () => `${prefix}-${(++count).toString(36)}`
 }
 
 function listenFailure(cause: NodeJS.ErrnoException, config: Config): Error {

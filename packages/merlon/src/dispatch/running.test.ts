@@ -169,3 +169,12 @@ test('AU-09: what a credential may do has changed: its streams end and are opene
   expect(held.ended).toEqual(['server.draining'])
   expect([...call.ended, ...other.ended]).toEqual([])
 })
+
+test('AS-14: the streams of all credentials of a kind end, and no others', () => {
+  const all = new AllRunning()
+  const of = (credential: string) => begin(all, { ...stream, credential })
+  const [one, two, key] = [of('sgn_1'), of('sgn_2'), of('key_1')]
+  const call = begin(all, { credential: 'sgn_1' })
+  all.renewAll((credential) => credential.startsWith('sgn_'))
+  expect([one, two, key, call].map(({ ended }) => ended)).toEqual([['server.draining'], ['server.draining'], [], []])
+})

@@ -95,6 +95,11 @@ export class AllRunning {
     }
   }
 
+  /** As `renew`, for every credential that is meant. */
+  renewAll(isMeant: (credential: string) => boolean): void {
+    for (const { credential } of [...this.all]) if (isMeant(credential)) this.renew(credential)
+  }
+
   /** Ends the streams, waits for the calls, and after `graceMs` ends those too. */
   async drain(graceMs: number): Promise<void> {
     for (const running of [...this.all]) if (!isCall(running)) running.withdraw(new Fault('server.draining'))

@@ -27,8 +27,13 @@ export function actorOf(principal: Principal): Actor {
     id,
     tenant: role === operatorRole && principal.kind === 'user' ? everyTenant : tenant,
     scopes: effective,
-    ...(credential.startsWith('sgn_') ? { signIn: credential } : {}),
+    ...(isSignIn(credential) ? { signIn: credential } : {}),
   }
+}
+
+/** Whether the public id of a credential is that of a sign-in: one of our own tokens was shown. */
+export function isSignIn(credential: string): boolean {
+  return credential.startsWith('sgn_')
 }
 
 export function reaches(by: Actor, tenant: string): boolean {
