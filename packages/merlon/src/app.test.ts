@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { openServer, type Server } from './app.ts'
 import { localOperator } from './identity/keys.ts'
-import { lockForServing } from './store/sql/serving-lock.ts'
+import { lockForServing } from './serving-lock.ts'
 
 let project: string
 let servers: Server[]

@@ -1,16 +1,17 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { pino } from 'pino'
-import { listens } from './admin/http-control.ts'
 import type { Clock, RandomBytes } from './call.ts'
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import type { Secrets } from './config/secrets.ts'
 import { controlParts } from './control-parts.ts'
+import { controlSocketOf, listens } from './control-socket.ts'
 import type { Log } from './dispatch/services.ts'
 import { Fault } from './errors.ts'
 import { every } from './every.ts'
+import type { FileLock } from './file-lock.ts'
 import { type Installation, openInstallation } from './installation.ts'
 import type { LimitStore } from './limit/limit-store.ts'
 import { SharedLimits } from './limit/shared-limits.ts'
@@ -19,14 +20,15 @@ import { openWatch } from './observe.ts'
 import { handOn, startEntry } from './open-audit.ts'
 import { makeDataFolder } from './private-file.ts'
 import { serve } from './serve.ts'
-import { controlSocketName } from './serve-admin.ts'
-import { MemoryHistoryStore } from './store/memory/history-store.ts'
+import { lockForServing } from './serving-lock.ts'
 import { MemoryLimitStore } from './store/memory/limit-store.ts'
-import { MemorySessionStore } from './store/memory/session-store.ts'
 import { RedisLimitStore } from './store/redis/limit-store.ts'
+import { SqlDataKeyStore } from './store/sql/data-key-store.ts'
+import { openDatabase, type SqlDatabase } from './store/sql/database.ts'
 import { type Glance, glance } from './store/sql/glance.ts'
-import { openSqlIdentity } from './store/sql/identity-stores.ts'
-import { lockForServing, type ServingLock } from './store/sql/serving-lock.ts'
+import { SqlHistoryStore } from './store/sql/history-store.ts'
+import { sqlIdentity } from './store/sql/identity-stores.ts'
+import { SqlSessionStore } from './store/sql/session-store.ts'
 import { version } from './version.ts'
 import { describeFailure } from './watch/failure.ts'
 
@@ -78,19 +80,23 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const lock = secrets.databaseUrl === undefined ? await lockFolder(folder) : undefined
   let opened: Installation | undefined
   try {
-    const installation = await open(options.project, config, secrets, { clock, steadyClock, random, log, countedIn })
+    const { installation, database } = await open(options.project, config, secrets, {
+      ...{ clock, steadyClock, random, log, countedIn },
+    })
     opened = installation
     if (config.audit.stdout) handOn(installation.audit, process.stdout)
     await installation.follow()
     limits = await openLimits(config, secrets, installation.audit, log)
     const watch = openWatch({ config, secrets, installation, version, log, clock, steadyClock, random })
     installation.audit.onTampered(() => watch.happened('audit-tampered'))
+    const shared = secrets.databaseUrl !== undefined
+    const kept = openSessions({ config, installation, database, shared, log, clock, random })
     const serving = await serve({
       project: options.project,
       config,
       installation,
-      sessions: config.session.enabled ? new MemorySessionStore(config.session.idleMs) : undefined,
-      history: config.resumability.enabled ? new MemoryHistoryStore(config.resumability) : undefined,
+      sessions: kept.sessions,
+      history: kept.history,
       limits: limits.store,
       watch,
       control: (sessions) => controlParts({ installation, sessions, watch, clock, random }),
@@ -113,6 +119,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       keys: installation.keys,
       async close() {
         await serving.close()
+        await kept.close()
         await limits?.close()
         installation.audit.append({ type: 'server', success: true, level: 'info', action: 'stop' })
         await installation.close()
@@ -132,12 +139,12 @@ const commandMs = 3_000
 const againMs = 50
 
 /** A command that works without a server has the folder for a moment, and is waited for; a server keeps it, and has a socket. */
-async function lockFolder(folder: string): Promise<ServingLock> {
+async function lockFolder(folder: string): Promise<FileLock> {
   for (let waited = 0; ; waited += againMs) {
     try {
       return lockForServing(folder)
     } catch (error) {
-      if (waited >= commandMs || (await listens(join(folder, controlSocketName)))) throw error
+      if (waited >= commandMs || (await listens(controlSocketOf(folder)))) throw error
     }
     await wait(againMs)
   }
@@ -190,6 +197,55 @@ async function openLimits(
   }
 }
 
+const pollMs = 250
+const noteMs = 5_000
+/** What is kept for one session at most, whatever the number of its events. */
+const historyBytesMax = 4_194_304
+
+/**
+ * Where sessions are kept, and what their streams were sent: sealed, in the database of the installation, so that both
+ * outlive this process and others on the same database can go on with them.
+ */
+function openSessions(parts: {
+  readonly config: Config
+  readonly installation: Installation
+  readonly database: SqlDatabase
+  readonly shared: boolean
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: RandomBytes
+}): { sessions: SqlSessionStore | undefined; history: SqlHistoryStore | undefined; close(): Promise<void> } {
+  const { config, installation, database, shared, log, clock, random } = parts
+  const { audit, sealing } = installation
+  const common = {
+    database,
+    keys: installation.dataKeys(new SqlDataKeyStore(database)),
+    digest: (text: string) => createHmac('sha256', sealing.sessionId).update(text).digest(),
+    random,
+    onUnreadable({ tenant, key }: { tenant: string; key: string | undefined }) {
+      audit.append({ type: 'crypto', success: false, level: 'error', tenant, key, reason: 'unreadable' })
+      log.error({ tenant, key }, 'a record that is kept sealed cannot be opened: it was changed, or its key is gone')
+    },
+  }
+  const { idleMs } = config.session
+  const sessions = config.session.enabled ? new SqlSessionStore({ ...common, idleMs, shared }) : undefined
+  const bounds = { ...config.resumability, bytesMax: historyBytesMax }
+  const history = config.resumability.enabled ? new SqlHistoryStore({ ...common, bounds }) : undefined
+  const failed = (cause: unknown) => log.error({ err: cause }, 'keeping sessions failed')
+  const timers = [
+    every(noteMs, () => sessions?.flush(idleMs / 10), failed),
+    ...(shared ? [every(pollMs, () => sessions?.poll(clock()), failed)] : []),
+  ]
+  return {
+    sessions,
+    history,
+    async close() {
+      for (const timer of timers) clearInterval(timer)
+      await sessions?.flush().catch(failed)
+    },
+  }
+}
+
 /** Looks at the store without opening it for work, for the audit of the configuration. */
 export function glanceAtStore(
   project: string,
@@ -204,35 +260,39 @@ export function glanceAtStore(
 }
 
 /** Opens the installation alone, for commands that work beside the server or without one. */
-export function openLocal(project: string, config: Config, secrets: Secrets): Promise<Installation> {
+export async function openLocal(project: string, config: Config, secrets: Secrets): Promise<Installation> {
   const own = new MemoryLimitStore()
-  return open(project, config, secrets, {
+  const { installation } = await open(project, config, secrets, {
     ...{ clock: Date.now, random: randomBytes, log: defaultLog(config) },
     steadyClock: () => Math.trunc(performance.now()),
     countedIn: () => own,
   })
+  return installation
 }
 
-function open(
+async function open(
   project: string,
   config: Config,
   secrets: Secrets,
   parts: { clock: Clock; steadyClock: Clock; random: RandomBytes; log: Log; countedIn: () => LimitStore },
-): Promise<Installation> {
+): Promise<{ installation: Installation; database: SqlDatabase }> {
   const { clock, steadyClock, random, log, countedIn } = parts
-  return openInstallation({
+  const { databaseUrl } = secrets
+  let database: SqlDatabase | undefined
+  const installation = await openInstallation({
     project,
     config,
     secrets,
-    openStores: (folder) =>
-      openSqlIdentity(
-        secrets.databaseUrl === undefined ? { file: join(folder, 'merlon.db') } : { databaseUrl: secrets.databaseUrl },
-      ),
+    async openStores(folder) {
+      database = await openDatabase(databaseUrl === undefined ? { file: join(folder, 'merlon.db') } : { databaseUrl })
+      return sqlIdentity(database)
+    },
     logins: loginLimits(countedIn, config.authentication.login, steadyClock),
     clock,
     random,
     report: (what, cause) => log.error({ err: cause }, `${what} failed`),
   })
+  return { installation, database: database! }
 }
 
 function settingsOf(options: ServerOptions): { config: Config; secrets: Secrets } {

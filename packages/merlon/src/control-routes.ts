@@ -1,4 +1,4 @@
-import type { Operation } from './admin/operation.ts'
+import { type Operation, segmentPattern } from './admin/operation.ts'
 import type { ControlParts } from './admin/parts.ts'
 import { type Asked, checkAccess, localPrincipal, perform } from './admin/perform.ts'
 import { problemOf } from './admin/problem.ts'
@@ -28,9 +28,6 @@ interface Template {
   readonly segments: readonly string[]
   readonly verbs: Verbs
 }
-
-/** One segment that stands for an id. Never decoded: what needs escaping is no id. */
-const idPattern = /^[A-Za-z0-9._~@:-]{1,128}$/
 
 /**
  * The routes of the control plane, each operation behind its own chain. A path is compared segment by segment as it was
@@ -83,7 +80,7 @@ function paramsOf(template: readonly string[], segments: readonly string[]): Rec
   for (const [at, part] of template.entries()) {
     const segment = segments[at]!
     if (part.startsWith('{')) {
-      if (!idPattern.test(segment)) return undefined
+      if (!segmentPattern.test(segment)) return undefined
       params[part.slice(1, -1)] = segment
     } else if (part !== segment) return undefined
   }

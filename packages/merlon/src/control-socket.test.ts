@@ -3,7 +3,7 @@ import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { listenOnSocket } from './control-socket.ts'
+import { controlSocketOf, listenOnSocket, listens } from './control-socket.ts'
 
 let folder: string
 let servers: Server[]
@@ -18,7 +18,8 @@ afterEach(async () => {
 })
 
 function serverSaying(word: string): Server {
-  const server = createServer((socket) => socket.end(word))
+  // Who only looks whether somebody listens hangs up at once.
+  const server = createServer((socket) => socket.on('error', () => undefined).end(word))
   servers.push(server)
   return server
 }
@@ -36,7 +37,7 @@ const heard = (path: string) =>
 
 describe.skipIf(process.platform === 'win32')('the control socket', () => {
   test('AD-01: only its owner can open it, and nothing else is left in the folder', async () => {
-    const path = join(folder, 'control.sock')
+    const path = controlSocketOf(folder)
     const before = process.umask(0)
     try {
       await listenOnSocket(serverSaying('here'), path, folder)
@@ -74,5 +75,15 @@ describe.skipIf(process.platform === 'win32')('the control socket', () => {
     expect(Buffer.byteLength(path)).toBeGreaterThan(150)
     await listenOnSocket(serverSaying('deep'), path, deep)
     expect(statSync(path).isSocket()).toBe(true)
+    expect(await listens(path)).toBe(true)
+  })
+
+  test('a file of its name, or none, is nobody', async () => {
+    const path = controlSocketOf(folder)
+    expect(await listens(path)).toBe(false)
+    writeFileSync(path, '')
+    expect(await listens(path)).toBe(false)
+    await listenOnSocket(serverSaying('here'), path, folder)
+    expect(await listens(path)).toBe(true)
   })
 })

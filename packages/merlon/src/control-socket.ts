@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  existsSync,
   lstatSync,
   mkdtempSync,
   openSync,
@@ -9,11 +10,16 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs'
-import type { Server } from 'node:net'
-import { join } from 'node:path'
+import { connect, type Server } from 'node:net'
+import { basename, dirname, join } from 'node:path'
 
-/** What fits in the address of a socket, its closing zero left out (unix(7)). */
-const pathBytesMax = 103
+/** What fits in the address of a socket, its closing zero left out: 108 bytes on Linux, 104 elsewhere (unix(7), unix(4)). */
+const pathBytesMax = process.platform === 'linux' ? 107 : 103
+
+/** Where the control plane of a data folder listens: whoever can open it owns the folder. */
+export function controlSocketOf(folder: string): string {
+  return join(folder, 'control.sock')
+}
 
 /** A socket that is listened on, and how to leave it. */
 export interface BoundSocket {
@@ -55,6 +61,27 @@ export async function listenOnSocket(server: Server, path: string, folder: strin
     if (descriptor !== undefined) closeSync(descriptor)
     rmSync(aside, { recursive: true, force: true })
   }
+}
+
+/** Whether a process listens on the socket. One that a process left behind when it was killed is still a file. */
+export function listens(path: string): Promise<boolean> {
+  if (!existsSync(path)) return Promise.resolve(false)
+  const socket = reachable(path)
+  return new Promise<boolean>((answer) => {
+    const connection = connect(socket.path)
+    connection.once('error', () => answer(false))
+    connection.once('connect', () => {
+      connection.destroy()
+      answer(true)
+    })
+  }).finally(() => socket.release())
+}
+
+/** A path that is too long for the address of a socket is shortened by way of its open folder, where the system can. */
+export function reachable(path: string): { readonly path: string; release(): void } {
+  if (Buffer.byteLength(path) <= pathBytesMax || process.platform !== 'linux') return { path, release() {} }
+  const folder = openSync(dirname(path), 'r')
+  return { path: `/proc/self/fd/${folder}/${basename(path)}`, release: () => closeSync(folder) }
 }
 
 function statOf(path: string): Stats | undefined {

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Control } from './admin/control.ts'
 import { inProcessControl } from './admin/in-process-control.ts'
 import { openLocal } from './app.ts'
 import type { Config } from './config/schema.ts'
 import type { Secrets } from './config/secrets.ts'
 import { controlParts } from './control-parts.ts'
-import { lockFile } from './file-lock.ts'
 import { localOperator } from './identity/actor.ts'
 import { makeDataFolder } from './private-file.ts'
+import { takeServingLock } from './serving-lock.ts'
 
 /**
  * The control plane of an installation that no server has, for the time of a command. It holds the lock that a server holds,
@@ -21,7 +21,7 @@ export async function openLocalControl(
 ): Promise<Control | undefined> {
   const folder = resolve(project, config.store.folder)
   makeDataFolder(folder)
-  const lock = lockFile(join(folder, 'serving.lock'))
+  const lock = takeServingLock(folder)
   if (lock === undefined) return undefined
   try {
     const installation = await openLocal(project, config, secrets)

@@ -1,13 +1,11 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { pageStyleHash } from './admin/api-page.ts'
-import { listens } from './admin/http-control.ts'
 import { operations, operationsByName } from './admin/operations.ts'
 import type { ControlParts } from './admin/parts.ts'
 import type { Config } from './config/schema.ts'
 import { type ControlDoor, ControlRoutes, controlEdge, controlProblem } from './control-routes.ts'
-import { type BoundSocket, listenOnSocket } from './control-socket.ts'
+import { type BoundSocket, controlSocketOf, listenOnSocket, listens } from './control-socket.ts'
 import type { Log } from './dispatch/services.ts'
 import type { Gate } from './guard/gate.ts'
 import { ownHosts, publicHosts } from './guard/own-hosts.ts'
@@ -48,9 +46,6 @@ export interface ServingControl {
 const socketHosts: ReadonlySet<string> = new Set(['localhost'])
 const noOrigins: ReadonlySet<string> = new Set()
 const closeGraceMs = 1_000
-
-/** The name of the socket in the data folder. */
-export const controlSocketName = 'control.sock'
 
 /** The control plane at the listener of the MCP endpoint: behind a door of its own, and everything else as there. */
 export function sharedControl({ parts, verify, gate }: Pick<ServeControlOptions, 'parts' | 'verify' | 'gate'>): {
@@ -117,7 +112,7 @@ async function serveSocket(
 ): Promise<{ readonly server: Server; readonly bound: BoundSocket } | undefined> {
   const { folder, gate, log } = options
   if (process.platform === 'win32') return undefined
-  const path = join(folder, controlSocketName)
+  const path = controlSocketOf(folder)
   if (await listens(path)) {
     log.warn({}, 'another server of this data folder has its control socket: this one is reached by address alone')
     return undefined

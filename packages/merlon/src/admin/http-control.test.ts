@@ -1,12 +1,13 @@
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
-import { type AddressInfo, createServer as createSocketServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { listens } from '../control-socket.ts'
 import { ControlRefusal } from './control.ts'
-import { ControlUnreachable, httpControl, listens } from './http-control.ts'
+import { ControlUnreachable, httpControl } from './http-control.ts'
 
 const servers: { close(): unknown }[] = []
 const folders: string[] = []
@@ -143,17 +144,6 @@ describe('the control plane behind a socket', () => {
       expect(body).not.toHaveProperty('authorization')
     },
   )
-
-  test('a socket that a killed process left behind, or a file of its name, is nobody', async () => {
-    const folder = temporaryFolder()
-    expect(await listens(join(folder, 'not-there.sock'))).toBe(false)
-    writeFileSync(join(folder, 'file.sock'), '')
-    expect(await listens(join(folder, 'file.sock'))).toBe(false)
-    const server = createSocketServer().listen(join(folder, 'live.sock'))
-    servers.push(server)
-    await once(server, 'listening')
-    expect(await listens(join(folder, 'live.sock'))).toBe(true)
-  })
 })
 
 async function text(stream: AsyncIterable<Buffer>): Promise<string> {

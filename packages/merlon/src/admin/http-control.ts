@@ -1,10 +1,9 @@
-import { closeSync, existsSync, openSync } from 'node:fs'
 import { type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { connect } from 'node:net'
-import { basename, dirname } from 'node:path'
+import { reachable } from '../control-socket.ts'
 import { Fault } from '../errors.ts'
 import { type Control, type ControlAnswer, type ControlInput, ControlRefusal, type Problem } from './control.ts'
+import { segmentPattern } from './operation.ts'
 import { operationsByName } from './operations.ts'
 import { problemOf } from './problem.ts'
 
@@ -28,8 +27,6 @@ export class ControlUnreachable extends Error {
 
 const silenceMsMax = 60_000
 const answerLengthMax = 64 * 1024 * 1024
-/** What fits in the address of a socket, its closing zero left out (unix(7)). */
-const socketPathMax = 107
 
 /** The control plane behind a socket or an address. It follows no redirect: the credential goes where it was told to go. */
 export function httpControl(place: ControlPlace): Control {
@@ -61,9 +58,9 @@ function targetOf(path: string, { params = {}, query = {} }: ControlInput): stri
   return search === '' ? filled : `${filled}?${search}`
 }
 
-/** A path is never decoded there: what would need escaping is no id, and nothing has it. */
+/** What could not stand in a path is the id of nothing. */
 function segmentOf(id: string): string {
-  if (/^[A-Za-z0-9._~@:-]{1,128}$/.test(id)) return id
+  if (segmentPattern.test(id)) return id
   throw new ControlRefusal(problemOf(new Fault('entry.unknown'), undefined))
 }
 
@@ -112,27 +109,6 @@ async function exchange(place: ControlPlace, { method, target, headers, body, ta
     body,
     take,
   )
-}
-
-/** Whether a process listens on the socket. One that a process left behind when it was killed is still a file. */
-export function listens(path: string): Promise<boolean> {
-  if (!existsSync(path)) return Promise.resolve(false)
-  const socket = reachable(path)
-  return new Promise<boolean>((answer) => {
-    const connection = connect(socket.path)
-    connection.once('error', () => answer(false))
-    connection.once('connect', () => {
-      connection.destroy()
-      answer(true)
-    })
-  }).finally(() => socket.release())
-}
-
-/** A path that is too long for the address of a socket is shortened by way of its open folder, where the system can. */
-function reachable(path: string): { readonly path: string; release(): void } {
-  if (Buffer.byteLength(path) <= socketPathMax || process.platform !== 'linux') return { path, release() {} }
-  const folder = openSync(dirname(path), 'r')
-  return { path: `/proc/self/fd/${folder}/${basename(path)}`, release: () => closeSync(folder) }
 }
 
 function send(

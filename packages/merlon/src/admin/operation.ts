@@ -113,6 +113,9 @@ type Nothing = typeof nothing
 
 const bodyBytesMax = 65_536
 
+/** What may stand in the place of a part in braces. It is never decoded: what needs escaping is no id. */
+export const segmentPattern = /^[A-Za-z0-9._~@:-]{1,128}$/
+
 export function operation<
   Params extends z.ZodType = Nothing,
   Query extends z.ZodType = Nothing,

@@ -1,7 +1,8 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Control } from '../admin/control.ts'
 import type { Config } from '../config/schema.ts'
+import { controlSocketOf, listens } from '../control-socket.ts'
 import { type CliContext, CliError, loadProject, mustBeProject, type ProjectOption } from './context.ts'
 import { type CredentialOption, givenCredential } from './credential.ts'
 
@@ -50,9 +51,9 @@ export async function openControl(
   }
   const { project, config, secrets } = await loadProject(context, options, { warn: false })
   mustBeProject(project, config)
-  const { httpControl, listens } = await import('../admin/http-control.ts')
+  const { httpControl } = await import('../admin/http-control.ts')
   const folder = resolve(project, config.store.folder)
-  const socket = join(folder, 'control.sock')
+  const socket = controlSocketOf(folder)
   const until = Date.now() + patienceMs
   for (;;) {
     if (await listens(socket)) return { control: httpControl({ socket }), local: true, config, serving: true }

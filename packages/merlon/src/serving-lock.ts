@@ -1,0 +1,21 @@
+import { join } from 'node:path'
+import { type FileLock, lockFile } from './file-lock.ts'
+
+/**
+ * The lock of whoever serves from a data folder, or does so for the time of a command: two would each keep sessions and
+ * limits of their own. `undefined` while another process has it.
+ */
+export function takeServingLock(folder: string): FileLock | undefined {
+  return lockFile(join(folder, 'serving.lock'))
+}
+
+/** The same. Throws, in words for the operator, where another process has it. */
+export function lockForServing(folder: string): FileLock {
+  const lock = takeServingLock(folder)
+  if (lock === undefined) {
+    throw new Error(
+      `another server serves from ${folder}; stop it, or give this one a folder of its own with MERLON_STORE_FOLDER`,
+    )
+  }
+  return lock
+}
