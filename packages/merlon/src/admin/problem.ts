@@ -1,8 +1,6 @@
 import type { Fault } from '../errors.ts'
 import type { FieldError, Problem } from './control.ts'
 
-export const problemType = 'application/problem+json; charset=utf-8'
-
 /**
  * A refusal as a client sees it (RFC 9457). Two refusals of one kind are the same bytes: the id of the request is told only
  * where we failed, and there it is what the operator will ask for.
