@@ -2,50 +2,24 @@ import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import type { ControlParts } from './admin/parts.ts'
 import type { Sessions } from './admin/sessions.ts'
-import { StrangerLog } from './audit/stranger-log.ts'
-import type { Clock, RandomBytes, ScopeSet } from './call.ts'
-import type { Catalog } from './catalog/catalog.ts'
-import { loadCatalog } from './catalog/load.ts'
-import { changedKinds, watchCatalog } from './catalog/watch.ts'
+import { type AssemblyOptions, assemble } from './assembly.ts'
+import { watchCatalog } from './catalog/watch.ts'
 import type { Config } from './config/schema.ts'
 import { sessionsOf } from './control-parts.ts'
-import { loadAuthenticator, verifiers } from './credentials.ts'
-import { Changes } from './dispatch/changes.ts'
-import { createDispatch, type Recorder } from './dispatch/dispatch.ts'
-import { handlersFor } from './dispatch/handlers.ts'
-import { LiveSessions } from './dispatch/live-sessions.ts'
-import { recorder } from './dispatch/record.ts'
-import { AllRunning } from './dispatch/running.ts'
-import type { Log, Services } from './dispatch/services.ts'
-import { expiryEntry } from './dispatch/session-record.ts'
+import type { Log } from './dispatch/services.ts'
 import type { Fault } from './errors.ts'
 import { every } from './every.ts'
-import type { Gate } from './guard/gate.ts'
-import { settle } from './guard/limit-calls.ts'
 import { ownHosts, publicHosts } from './guard/own-hosts.ts'
 import { edge } from './guard/pipeline.ts'
 import { ProxyRanges } from './guard/proxy-ranges.ts'
-import type { HistoryStore } from './history/history-store.ts'
-import { isSignIn } from './identity/actor.ts'
 import { proofAlgorithms } from './identity/dpop.ts'
-import type { Installation } from './installation.ts'
-import type { LimitStore } from './limit/limit-store.ts'
-import { Limiter } from './limit/limiter.ts'
-import { type Rule, rulesOf, unaffordable } from './limit/rules.ts'
 import { observeRefusal, requestLog } from './observe.ts'
-import { holds, scopeSet } from './policy/scopes.ts'
 import { routesFor } from './routes.ts'
-import { openSealer } from './sealing/seal.ts'
 import { type ServingControl, serveControl, sharedControl } from './serve-admin.ts'
-import type { SessionStore } from './session/session-store.ts'
 import { answerHeaders } from './transport/answer-headers.ts'
 import { createHttpServer } from './transport/http-server.ts'
 import { OpenStreams } from './transport/open-streams.ts'
 import { readTls, type TlsFiles, tlsOptions, tlsWatch } from './transport/tls.ts'
-import { describeFailure } from './watch/failure.ts'
-import type { Watch } from './watch/watch.ts'
-import { statefulRevision, statefulVersions } from './wire/revision-2025-11-25.ts'
-import { statelessRevision } from './wire/revision-2026-07-28.ts'
 
 export interface ServeOptions extends AssemblyOptions {
   /** What the control plane works with, given the sessions of this process. */
@@ -64,7 +38,7 @@ const drainGraceMs = 10_000
 
 /** Puts the parts together and listens. It knows ports, not adapters. */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const { config, installation, sessions, history, watch, log, clock, steadyClock, random } = options
+  const { config, installation, sessions, watch, log, clock } = options
   const { limits } = config
   const hosts = config.server.dangerouslySkipHostCheck ? undefined : new Set<string>(config.server.allowedHosts)
   const assembly = await assemble(options, {
@@ -131,31 +105,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     }),
   })
 
-  installation.onWithdrawn((credential, tenant) => services.running.withdraw(credential, clock(), tenant))
-  installation.onChanged((credential, tenant) => services.running.renew(credential, tenant))
-  // Whoever had the key could have opened a stream in the name of any sign-in; who has a good token opens theirs again.
-  tokens.signingKeys.onDestroyed(() => services.running.renewAll(isSignIn))
-  const swept = (cause: unknown) => log.error({ err: cause }, 'clearing away failed')
-  const sweep = (late: number) => {
-    load.behind = late > limits.eventLoopDelayMsMax
-    services.running.sweep(clock())
-    watch.tick(late)
-  }
-  const sweepSessions = async () => {
-    const over = (await sessions?.sweep(clock())) ?? 0
-    if (over > 0) installation.audit.append(expiryEntry(over))
-  }
-  const sweepCounts = () => {
-    limiter.store.sweep(steadyClock())
-    strangers.flush()
-    return history?.sweep(clock())
-  }
-  const timers = [
-    every(tickMs, sweep, swept),
-    every(config.session.sweepMs, sweepSessions, swept),
-    every(30_000, sweepCounts, swept),
-    every(10_000, countSessions, swept),
-  ]
+  assembly.follow()
+  const uncertain = (cause: unknown) => log.error({ err: cause }, 'looking for a renewed certificate failed')
+  let renewing: NodeJS.Timeout | undefined
 
   await new Promise<void>((listening, failed) => {
     server.once('error', (cause) => failed(listenFailure(cause, config)))
@@ -175,7 +127,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     await new Promise((closed) => server.close(closed).closeAllConnections())
     throw error
   })
-  if (tlsFiles !== undefined) renewing = every(1_000, renewTls([server, ...control.servers], tlsFiles, log), failed)
+  if (tlsFiles !== undefined) renewing = every(1_000, renewTls([server, ...control.servers], tlsFiles, log), uncertain)
   shared?.serveAt(base)
   const controlBase = shared === undefined ? control.url : base
   if (controlBase !== undefined) tokens.doors.open('control', `${controlBase}/api`)
