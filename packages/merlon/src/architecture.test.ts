@@ -101,18 +101,6 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'wire',
     ...slices,
   ],
-  // What answers calls, whatever brings them; how they come is for serve.ts and serve-stdio.ts.
-  'assembly.ts': [
-    'config:types',
-    'installation.ts:types',
-    'credentials.ts',
-    'every.ts',
-    'guard',
-    'dispatch',
-    'catalog',
-    'wire',
-    ...slices,
-  ],
   'serve.ts': [
     'config:types',
     'assembly.ts',
