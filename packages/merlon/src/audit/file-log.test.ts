@@ -346,6 +346,43 @@ describe('a log that somebody else changed', () => {
     ])
   })
 
+  test('AL-02: from before records were chained is put aside as it is, and named by what follows', async () => {
+    const old =
+      '{"timestamp":"2026-11-21T22:56:56.230Z","level":"info","type":"server","success":true,"action":"start"}\n'
+    await writeFile(path, old)
+    const log = await openLog(3_600_000, { onTamper: 'refuse' })
+    let told = 0
+    log.onTampered(() => told++)
+    await log.commit(entry('after'))
+    await closeLog(log)
+    expect(told).toBe(0)
+    expect(await readFile(join(folder, 'unchained-audit.jsonl'), 'utf8')).toBe(old)
+    expect(await records('audit')).toMatchObject([
+      {
+        seq: 1,
+        action: 'upgrade',
+        detail: { file: 'unchained-audit.jsonl', bytes: 104, sha256: 'BZUNeU_JqfV7XT8L4diVxfdtmDRr2abQFEjGhEWOTGw' },
+      },
+    ])
+    expect(await verdict()).toMatchObject({ ok: true })
+  })
+
+  test.each(['head', 'closed file', 'chained line', 'file of before'])(
+    'AL-02: that looks as if from before the chain, and has a %s, was put there',
+    async (trace) => {
+      const old = '{"timestamp":"2026-11-21T22:56:56.230Z","level":"info","type":"server","success":true}\n'
+      await written()
+      const lines = await readFile(path, 'utf8')
+      if (trace !== 'head') await rm(join(folder, 'audit-heads.jsonl'))
+      if (trace === 'closed file') await writeFile(join(folder, 'audit-000000.jsonl'), lines)
+      if (trace === 'file of before') await writeFile(join(folder, 'unchained-audit.jsonl'), old)
+      await writeFile(path, trace === 'chained line' ? `${old}${lines}` : old)
+      await openLog()
+      expect(await records('audit')).toMatchObject([{ action: 'tamper' }])
+      expect(failures).toHaveLength(1)
+    },
+  )
+
   test('AL-02: that was replaced by an older copy is known by its head', async () => {
     await written()
     const copy = await readFile(path)

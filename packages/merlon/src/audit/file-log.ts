@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { appendFile, type FileHandle, open, rm, stat } from 'node:fs/promises'
+import { appendFile, type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Fault } from '../errors.ts'
 import type { FileLock } from '../file-lock.ts'
@@ -8,7 +8,7 @@ import { Chain } from './chain.ts'
 import type { FileLogOptions, LineSink } from './file-log-options.ts'
 import type { SignedHead } from './head.ts'
 import { takeLogLock } from './log-lock.ts'
-import { lossEntry, pruneEntries, recoveredEntry, type Tampering, tamperEntry } from './own-records.ts'
+import { lossEntry, pruneEntries, recoveredEntry, type Tampering, tamperEntry, upgradeEntry } from './own-records.ts'
 import { cutTornLine, fileDigest, type Recovered, recover } from './recover.ts'
 import { dueForPruning } from './retention.ts'
 import { SegmentFiles } from './segment-files.ts'
@@ -87,6 +87,7 @@ export class FileAuditLog implements AuditLog {
       const chain = found.state === 'sound' ? found.chain : new Chain({ log: newLogId(options), segment: 0 })
       const log = new FileAuditLog(files, lock, chain, options)
       if (found.state === 'tampered') await log.beginAnew('start', found.problem, found.log)
+      else if (found.state === 'unchained') await log.beginChained()
       else if (found.state === 'none') await log.beginFile(chain)
       else await log.goOn(found)
       return log
@@ -371,6 +372,15 @@ export class FileAuditLog implements AuditLog {
     for (const record of waiting) this.seal(record)
     this.sealHead()
     if (when === 'start') await this.writeOut(true)
+  }
+
+  /** Puts aside what an earlier version wrote, and begins a log whose first record says which file that was. */
+  private async beginChained(): Promise<void> {
+    const { active, unchained } = this.files
+    const entry = upgradeEntry({ file: basename(unchained), ...(await fileDigest(active)) })
+    await rename(active, unchained)
+    await this.beginFile(this.chain)
+    await this.commit(entry)
   }
 
   /** Says what will go, signs that, and only then removes it. */

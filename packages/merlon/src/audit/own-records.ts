@@ -17,6 +17,11 @@ export function tamperEntry(
   return { type: 'audit', success: false, level: 'error', action: 'tamper', reason: kind, detail }
 }
 
+/** The first record of a log that begins where a version left off that did not chain its records. */
+export function upgradeEntry(detail: Readonly<Record<string, string | number>>): AuditEntry {
+  return { type: 'audit', success: true, level: 'warn', action: 'upgrade', detail }
+}
+
 /** What a crash left: records without a head, and bytes of a line without its end. */
 export function recoveredEntry(detail: { readonly unsigned: number; readonly torn: number }): AuditEntry {
   return { type: 'audit', success: true, level: 'warn', action: 'recovered', detail }

@@ -17,6 +17,8 @@ import { firstLine } from './verify.ts'
 export type Recovered =
   /** There is none. */
   | { readonly state: 'none' }
+  /** A file of a version that did not chain its records yet: it proves nothing, and is no sign of tampering. */
+  | { readonly state: 'unchained' }
   /** It can be gone on with. */
   | {
       readonly state: 'sound'
@@ -55,6 +57,8 @@ export async function recover(files: SegmentFiles, publicKey: KeyObject): Promis
     const says = `the log is gone: a head covers ${lastHead.size} records of it`
     return { state: 'tampered', problem: problemOf(lastHead.log, says), log: lastHead.log }
   }
+  if (active && closed.length === 0 && lastHead === undefined && (await isUnchained(files)))
+    return { state: 'unchained' }
 
   const check = new ChainCheck(publicKey)
   check.startFile(basename(newest))
@@ -81,6 +85,22 @@ export async function recover(files: SegmentFiles, publicKey: KeyObject): Promis
     torn: active ? torn : 0,
     began: Date.parse(String(parseRecord((await firstLine(newest)) ?? '')?.['timestamp'])),
   }
+}
+
+/**
+ * Whether a file is from before records were chained: records, none of them with a place in a chain. Where a head is kept
+ * beside it the log was chained already; whoever takes the head away too has done no more than remove the log.
+ */
+async function isUnchained({ active, unchained }: SegmentFiles): Promise<boolean> {
+  if ((await sizeOf(unchained)) !== undefined) return false
+  let plain = 0
+  let others = 0
+  await eachLine(active, (buffer, start, end) => {
+    const record = parseRecord(buffer.toString('utf8', start, end))
+    if (typeof record?.['timestamp'] === 'string' && !('seq' in record) && !('prev' in record)) plain++
+    else others++
+  })
+  return plain > 0 && others === 0
 }
 
 /** What is missing of a log whose last head was written to the file of heads. */

@@ -15,6 +15,8 @@ export class SegmentFiles {
   readonly lock: string
   /** A file that is being made ready. */
   readonly draft: string
+  /** What a version wrote that did not chain its records; its name is none of `audit*.jsonl`. */
+  readonly unchained: string
   private readonly folder: string
   private readonly stem: string
   private readonly ending: string
@@ -27,6 +29,7 @@ export class SegmentFiles {
     this.heads = join(this.folder, `${this.stem}-heads${this.ending}`)
     this.lock = join(this.folder, `${this.stem}.lock`)
     this.draft = `${active}.next`
+    this.unchained = join(this.folder, `unchained-${basename(active)}`)
   }
 
   closed(segment: number): string {
