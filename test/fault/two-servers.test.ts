@@ -81,7 +81,7 @@ else {
         const { accessToken: credential, signIn: id } = await tokenOf((await userOf()).name)
         return { credential, end: () => one.control.call('sign-ins.revoke', { params: { id } }) }
       },
-      'the sign-ins of a user who is disabled': async () => {
+      'the sign-in of a user who is disabled': async () => {
         const { id, name, version } = await userOf()
         const { accessToken: credential } = await tokenOf(name)
         const disabled = { params: { id }, body: { status: 'disabled' }, version }
@@ -134,10 +134,12 @@ else {
           expect((await send(server, credential)).status).toBe(200)
           streams.push(...(await openStreams(server, credential)))
         }
+        expect(streams.filter(isOver)).toEqual([])
         await end()
         for (const server of [one, other]) {
-          const answer = await expect.poll(() => send(server, credential), { timeout: withinMs, interval: 20 })
-          await answer.toMatchObject({ status: 401, text: '{"error":"Invalid API key","code":"INVALID_API_KEY"}' })
+          await expect
+            .poll(() => send(server, credential), { timeout: withinMs, interval: 20 })
+            .toMatchObject({ status: 401, text: '{"error":"Invalid API key","code":"INVALID_API_KEY"}' })
         }
         for (const stream of streams) await stream.until(() => isOver(stream), 'the end of a stream', withinMs)
       },
