@@ -9,7 +9,7 @@ export function loginLimits(
   /** Whole milliseconds that no setting of the clock moves. */
   steadyClock: Clock,
 ): LoginLimiter {
-  const limitFor = (name: string) => limitOf({ name, callsMax, windowMs, told: false })
+  const limitFor = (name: string) => limitOf({ name, callsMax, windowMs, told: false, anybody: true })
   const limits = {
     account: limitFor('login-account'),
     address: limitFor('login-address'),

@@ -15,6 +15,8 @@ export interface Limit {
   readonly burst: number
   /** Whether the caller may be told what is left: not where others share the bucket, who would be seen in it. */
   readonly told: boolean
+  /** Whether its buckets are made by whoever comes, before a credential is known to be good. */
+  readonly anybody: boolean
   /** What to do while a shared store is out of reach. */
   readonly onStoreFailure: OnStoreFailure
   readonly ticksPerCall: number
@@ -91,13 +93,15 @@ export interface LimitSpec {
   readonly burst?: number | undefined
   /** Default true. */
   readonly told?: boolean
+  /** Default false. */
+  readonly anybody?: boolean
   /** Default `deny`. */
   readonly onStoreFailure?: OnStoreFailure
 }
 
 /** Throws a RangeError where it cannot be counted in whole numbers. */
 export function limitOf(spec: LimitSpec): Limit {
-  const { name, callsMax, windowMs, burst = callsMax, told = true, onStoreFailure = 'deny' } = spec
+  const { name, callsMax, windowMs, burst = callsMax, told = true, anybody = false, onStoreFailure = 'deny' } = spec
   for (const count of [callsMax, windowMs, burst]) {
     if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`${name}: not a limit that can be counted`)
   }
@@ -111,6 +115,7 @@ export function limitOf(spec: LimitSpec): Limit {
     windowMs,
     burst,
     told,
+    anybody,
     onStoreFailure,
     ticksPerCall,
     ticksPerMs: callsMax / unit,

@@ -261,3 +261,17 @@ test('RL-05: what is left is told of buckets that no other tenant shares', () =>
     expect(told([each, 'tool'])).toBe(true)
   for (const per of [['address'], ['everyone'], ['tool', 'scope'], ['endpoint']] as const) expect(told(per)).toBe(false)
 })
+
+test('RL-03: failures and arrivals from addresses without number take no room from those who are known', () => {
+  const store = new MemoryLimitStore(40)
+  const rules = [ruleOf({ ...usual, name: 'arrivals', per: ['address'] }), ruleOf(usual)]
+  const limiter = new Limiter({ store, rules, failuresMax: 10 })
+  const failed = (address: number) => (limiter.takeFailure(`2001:db8::${address}`, 'key_x', now) as { ok: boolean }).ok
+  // Six waits that double, and the key: seven buckets for each address.
+  expect(Array.from({ length: 9 }, (_, at) => failed(at))).toEqual([true, true, ...Array(7).fill(false)])
+  const arrived = (address: string) => (limiter.takeArrival(address, now) as { ok: boolean }).ok
+  expect(Array.from({ length: 9 }, (_, at) => arrived(`a${at}`))).toEqual([...Array(6).fill(true), false, false, false])
+  expect(
+    Array.from({ length: 20 }, (_, at) => take(limiter, { who: principalOf({ credential: `key_${at}` }) }).ok),
+  ).toEqual(Array(20).fill(true))
+})

@@ -77,6 +77,7 @@ export class Limiter {
         name: level === 0 ? 'failures' : `failures-${level + 1}`,
         callsMax: failuresMax * 2 ** level,
         windowMs: 60_000 * 4 ** level,
+        anybody: true,
         onStoreFailure: 'limit-locally',
       }),
     )
@@ -84,6 +85,7 @@ export class Limiter {
       name: 'failures-of-key',
       callsMax: Math.ceil(failuresMax / 2),
       windowMs: 60_000,
+      anybody: true,
       onStoreFailure: 'limit-locally',
     })
   }

@@ -70,7 +70,7 @@ export function ruleOf(settings: RuleSettings): Rule {
         ? 'caller'
         : 'call'
   return Object.freeze({
-    limit: limitOf({ ...settings, told: per.some((each) => own.has(each)) }),
+    limit: limitOf({ ...settings, told: per.some((each) => own.has(each)), anybody: needs === 'arrival' }),
     per,
     scopes: scopes && new Set(scopes),
     tools: tools && new Set(tools),

@@ -129,10 +129,10 @@ export class SharedLimits implements LimitStore {
 
 /** So much of a limit: fewer calls in the same window or, where that would be less than one, one in a longer window. */
 export function partOf(limit: Limit, share: number): Limit {
-  const { name, told, onStoreFailure } = limit
+  const { name, told, anybody, onStoreFailure } = limit
   const calls = limit.callsMax * share
   const callsMax = Math.max(1, Math.floor(calls))
   const windowMs = calls < 1 ? Math.ceil(limit.windowMs / calls) : limit.windowMs
   const burst = Math.max(1, Math.min(Math.floor(limit.burst * share), Math.floor(ticksLargest / windowMs)))
-  return limitOf({ name, told, onStoreFailure, callsMax, windowMs, burst })
+  return limitOf({ name, told, anybody, onStoreFailure, callsMax, windowMs, burst })
 }

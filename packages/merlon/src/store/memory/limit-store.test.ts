@@ -42,3 +42,22 @@ test('forgets the buckets that are full again', () => {
   expect(store.sweep(start + 1_000)).toBe(1)
   expect(store.size).toBe(0)
 })
+
+test('RL-03: strangers fill half of the room and no more: who has shown a credential still finds a bucket', () => {
+  const store = new MemoryLimitStore(6)
+  const open = limitOf({ name: 'failures', callsMax: 2, windowMs: 1_000, anybody: true })
+  const from = (...addresses: string[]) => addresses.map((address) => takeOf(open, [address]))
+  expect(store.take(from('1', '2'), start).ok).toBe(true)
+  // One more is room for, two are not; and none is made.
+  expect(store.take(from('3', '4'), start)).toEqual({ ok: false, limit: open, retryAfterMs: 1_000, remaining: 0 })
+  expect(store.take(from('3'), start).ok).toBe(true)
+  expect(store.take(from('4'), start).ok).toBe(false)
+  expect(store.take([...of('a'), ...from('5')], start).ok).toBe(false)
+  expect(store.take(of('a', 'b', 'c'), start).ok).toBe(true)
+  expect(store.take(from('1'), start).ok).toBe(true)
+  expect(store.size).toBe(6)
+  // Full again they make room for others.
+  expect(store.take(from('4', '5', '6'), start + 1_000).ok).toBe(true)
+  expect(store.take(from('7'), start + 1_000).ok).toBe(false)
+  expect(store.take(of('d', 'e', 'f'), start + 1_000).ok).toBe(true)
+})

@@ -22,12 +22,16 @@ const sweepsApartMs = 1_000
 
 /**
  * The buckets of one process. Those that are full again are forgotten, so that it holds what was used within one window.
- * Beyond `bucketsMax` an unknown bucket is refused: to forget a known one would be to fill it.
+ * Beyond `bucketsMax` an unknown bucket is refused: to forget a known one would be to fill it. Half of the room is kept for
+ * those who have shown a credential: strangers with many addresses fill their own half and keep out nobody else.
  */
 export class MemoryLimitStore implements LimitStore {
   readonly state = 'own'
   readonly #buckets = new Map<string, Bucket>()
   readonly #bucketsMax: number
+  readonly #strangersMax: number
+  /** How many of the buckets anybody can make. */
+  #strangers = 0
   /** What the takes of one act found. One act is over before the next begins. */
   readonly #found: (Bucket | undefined)[] = []
   readonly #debts: number[] = []
@@ -35,6 +39,7 @@ export class MemoryLimitStore implements LimitStore {
 
   constructor(bucketsMax = 300_000) {
     this.#bucketsMax = bucketsMax
+    this.#strangersMax = Math.floor(bucketsMax / 2)
   }
 
   get size(): number {
@@ -54,6 +59,7 @@ export class MemoryLimitStore implements LimitStore {
       if (known === undefined) {
         known = { limit, debt, at: now }
         this.#buckets.set(bucket, known)
+        if (limit.anybody) this.#strangers++
       } else {
         known.debt = debt
         if (now > known.at) known.at = now
@@ -84,12 +90,17 @@ export class MemoryLimitStore implements LimitStore {
   sweep(now: Instant): number {
     this.#sweptAt = now
     const before = this.#buckets.size
-    for (const [name, bucket] of this.#buckets) if (debtAt(bucket, now) === 0) this.#buckets.delete(name)
+    for (const [name, bucket] of this.#buckets) {
+      if (debtAt(bucket, now) !== 0) continue
+      this.#buckets.delete(name)
+      if (bucket.limit.anybody) this.#strangers--
+    }
     return before - this.#buckets.size
   }
 
   close(): void {
     this.#buckets.clear()
+    this.#strangers = 0
   }
 
   /** Finds the buckets and what they lack now; the refusal where one has too little. */
@@ -115,15 +126,18 @@ export class MemoryLimitStore implements LimitStore {
 
   /** The refusal where there is no room for the buckets that are new. */
   #room(takes: readonly Take[], now: Instant): Refused | undefined {
-    if (this.#buckets.size + takes.length <= this.#bucketsMax) return undefined
+    if (this.#fits(takes.length, takes.length)) return undefined
     let fresh: Limit | undefined
     let count = 0
+    let strangers = 0
     for (let at = 0; at < takes.length; at++) {
       if (this.#found[at] !== undefined) continue
-      fresh ??= takes[at]!.limit
+      const { limit } = takes[at]!
+      fresh ??= limit
       count++
+      if (limit.anybody) strangers++
     }
-    if (fresh === undefined || this.#buckets.size + count <= this.#bucketsMax) return undefined
+    if (fresh === undefined || this.#fits(count, strangers)) return undefined
     // To look through all of them for every stranger would cost more than what is limited.
     if (now >= this.#sweptAt && now - this.#sweptAt < sweepsApartMs)
       return { ok: false, limit: fresh, retryAfterMs: sweepsApartMs, remaining: 0 }
@@ -131,6 +145,12 @@ export class MemoryLimitStore implements LimitStore {
     // What was found may have been full, and be forgotten now.
     this.#look(takes, now)
     return this.#room(takes, now)
+  }
+
+  /** Whether there is room for so many new buckets, of which so many can be made by anybody. */
+  #fits(count: number, strangers: number): boolean {
+    const room = this.#buckets.size + count <= this.#bucketsMax
+    return room && (strangers === 0 || this.#strangers + strangers <= this.#strangersMax)
   }
 }
 
