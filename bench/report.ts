@@ -133,6 +133,7 @@ export function judge(all: readonly Measured[]): Target[] {
       ' KiB',
     ),
     atMost('heap kept of each call', of('merlon')?.growth?.heapBytesPerCall, 5, 1, ' B'),
+    atMost('heap kept of each call with a token', of('merlon-token')?.growth?.heapBytesPerCall, 5, 1, ' B'),
     atMost('heap kept of each call in a session', of('merlon-sessions')?.growth?.heapBytesPerCall, 5, 1, ' B'),
   ]
   for (const row of all) {
