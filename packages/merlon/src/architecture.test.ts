@@ -39,8 +39,9 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'identity',
     'sealing/key-material.ts',
     'admin',
-    // Without a running server a command is the control plane itself.
-    'local-control.ts',
+    // Without a running server a command is the control plane itself, and holds what a server would hold.
+    'control-parts.ts',
+    'serving-lock.ts',
     'control-socket.ts',
     // Copied files are verified by whoever has them: with no server, and no installation.
     'audit/verify.ts',
@@ -92,6 +93,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   // What answers calls, whatever brings them; how they come is for serve.ts and serve-stdio.ts.
   'assembly.ts': [
     'config:types',
+    'config/builtin-scopes.ts',
     'installation.ts:types',
     'credentials.ts',
     'every.ts',
@@ -122,8 +124,6 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'control-socket.ts': [],
   'serving-lock.ts': [],
   'control-parts.ts': ['admin', 'installation.ts:types', 'sealing', 'session:types'],
-  // The same for a command, where nobody serves.
-  'local-control.ts': ['admin', 'app.ts', 'config:types', 'control-parts.ts', 'serving-lock.ts', 'identity'],
   'serve-admin.ts': [
     'admin',
     'control-routes.ts',

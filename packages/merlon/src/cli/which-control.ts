@@ -57,7 +57,7 @@ export async function openControl(
   const until = Date.now() + patienceMs
   for (;;) {
     if (await listens(socket)) return { control: httpControl({ socket }), local: true, config, serving: true }
-    const { openLocalControl } = await import('../local-control.ts')
+    const { openLocalControl } = await import('./local-control.ts')
     const control = await openLocalControl(project, config, secrets)
     if (control !== undefined) return { control, local: true, config, serving: false }
     if (Date.now() >= until) {

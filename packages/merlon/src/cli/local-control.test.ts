@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Control } from './admin/control.ts'
-import { openServer } from './app.ts'
-import { silentContext } from './cli/silent-context.fixture.ts'
-import { openControl } from './cli/which-control.ts'
+import type { Control } from '../admin/control.ts'
+import { openServer } from '../app.ts'
+import { silentContext } from './silent-context.fixture.ts'
+import { openControl } from './which-control.ts'
 
 let project = ''
 const open: { close(): Promise<void> }[] = []

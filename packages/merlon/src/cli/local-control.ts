@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
-import type { Control } from './admin/control.ts'
-import { inProcessControl } from './admin/in-process-control.ts'
-import { openLocal } from './app.ts'
-import type { Config } from './config/schema.ts'
-import type { Secrets } from './config/secrets.ts'
-import { controlParts } from './control-parts.ts'
-import { localOperator } from './identity/actor.ts'
-import { makeDataFolder } from './private-file.ts'
-import { takeServingLock } from './serving-lock.ts'
+import type { Control } from '../admin/control.ts'
+import { inProcessControl } from '../admin/in-process-control.ts'
+import { openLocal } from '../app.ts'
+import type { Config } from '../config/schema.ts'
+import type { Secrets } from '../config/secrets.ts'
+import { controlParts } from '../control-parts.ts'
+import { localOperator } from '../identity/actor.ts'
+import { makeDataFolder } from '../private-file.ts'
+import { takeServingLock } from '../serving-lock.ts'
 
 /**
  * The control plane of an installation that no server has, for the time of a command. It holds the lock that a server holds,
