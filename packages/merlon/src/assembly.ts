@@ -4,6 +4,7 @@ import type { Clock, RandomBytes, ScopeSet } from './call.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import { loadCatalog } from './catalog/load.ts'
 import { changedKinds } from './catalog/watch.ts'
+import { builtInScopes } from './config/builtin-scopes.ts'
 import type { Config } from './config/schema.ts'
 import { loadAuthenticator, verifiers } from './credentials.ts'
 import { Changes } from './dispatch/changes.ts'
@@ -24,7 +25,7 @@ import type { Installation } from './installation.ts'
 import type { LimitStore } from './limit/limit-store.ts'
 import { Limiter } from './limit/limiter.ts'
 import { type Rule, rulesOf, unaffordable } from './limit/rules.ts'
-import { holds, scopeSet } from './policy/scopes.ts'
+import { holds } from './policy/scopes.ts'
 import { openSealer } from './sealing/seal.ts'
 import type { SessionStore } from './session/session-store.ts'
 import { describeFailure } from './watch/failure.ts'
@@ -37,7 +38,7 @@ export interface AssemblyOptions {
   readonly config: Config
   readonly installation: Pick<
     Installation,
-    'verify' | 'tokens' | 'onWithdrawn' | 'onChanged' | 'audit' | 'argumentDigest' | 'sealing'
+    'identity' | 'verify' | 'tokens' | 'onWithdrawn' | 'onChanged' | 'audit' | 'argumentDigest' | 'sealing'
   >
   /** Undefined where the stateful revisions are not served. */
   readonly sessions: SessionStore | undefined
@@ -89,7 +90,7 @@ export async function assemble(
 ): Promise<Assembly> {
   const { config, installation, sessions, history, watch, log, clock, steadyClock, random } = options
   const { limits } = config
-  const roles = new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)]))
+  const { roles } = installation.identity
   const folder = resolve(options.project, config.catalog.folder)
   let catalog: Catalog = await loadCatalog(folder)
   const authenticator = await loadAuthenticator(options.project, config.authentication.module)
@@ -162,7 +163,7 @@ export async function assemble(
     issuers: config.identity.issuers,
     authenticator,
     roles,
-    scopes: new Set(['read', 'write', 'metrics', 'admin', ...config.scopes]),
+    scopes: new Set([...builtInScopes, ...config.scopes]),
     clock,
     report: (cause) => log.error({ err: cause }, 'the keys of an issuer cannot be read'),
   })
