@@ -381,6 +381,8 @@ describe('a request', () => {
     ['a name with a zero byte', 400, { path: '/api/users?name=x%00' }],
     ['a tenant with a zero byte', 400, { path: '/api/users?tenant=a%00' }],
     ['an owner with a zero byte', 400, { path: '/api/agents?owner=usr_%00' }],
+    ['a subject with a zero byte', 400, { path: '/api/blocked-subjects?subject=x%00' }],
+    ['an issuer with a zero byte', 400, { path: '/api/blocked-subjects?issuer=https://x%00' }],
     ['a body with a zero byte', 400, { method: 'POST', raw: '{"name":"x","tenant":"a\\u0000"}' }],
   ])('AD-10: %s is refused as a problem that tells nothing of what is inside: %i', async (_, status, asking) => {
     const { method = 'GET', path = '/api/users' } = asking

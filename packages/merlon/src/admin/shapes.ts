@@ -8,7 +8,7 @@ import { scopePattern } from '../policy/scopes.ts'
  */
 
 /** Without control characters: nothing has one in its name, and a zero byte is an error of PostgreSQL. */
-const text = (lengthMax: number) =>
+export const text = (lengthMax: number) =>
   z
     .string()
     .min(1)

@@ -3,10 +3,10 @@ import type { SubjectBlock } from '../identity/subject-store.ts'
 import { type Operation, operation } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
 import { done } from './refused.ts'
-import { byId, id, tenantId, time, timeOf } from './shapes.ts'
+import { byId, id, tenantId, text, time, timeOf } from './shapes.ts'
 
-const issuer = z.string().min(1).max(2_048).describe('As the configuration names it; `iss` in its tokens.')
-const subject = z.string().min(1).max(255).describe('`sub` in its tokens.')
+const issuer = text(2_048).describe('As the configuration names it; `iss` in its tokens.')
+const subject = text(255).describe('`sub` in its tokens.')
 
 const block = z.strictObject({
   id,
