@@ -79,6 +79,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   makeDataFolder(folder)
   const lock = secrets.databaseUrl === undefined ? await lockFolder(folder) : undefined
   let opened: Installation | undefined
+  let keeping: ReturnType<typeof openSessions> | undefined
   try {
     const { installation, database } = await open(options.project, config, secrets, {
       ...{ clock, steadyClock, random, log, countedIn },
@@ -91,6 +92,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     installation.audit.onTampered(() => watch.happened('audit-tampered'))
     const shared = secrets.databaseUrl !== undefined
     const kept = openSessions({ config, installation, database, shared, log, clock, random })
+    keeping = kept
     const serving = await serve({
       project: options.project,
       config,
@@ -127,6 +129,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       },
     }
   } catch (error) {
+    await keeping?.close()
     await limits?.close()
     await opened?.close()
     lock?.release()

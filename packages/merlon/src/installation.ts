@@ -16,6 +16,8 @@ import { type OpenAudit, openAudit } from './open-audit.ts'
 import { type Identity, openIdentity } from './open-identity.ts'
 import { openTokens, type TokenAuthority } from './open-tokens.ts'
 import { scopeSet } from './policy/scopes.ts'
+import type { DataKeyStore } from './sealing/data-key-store.ts'
+import { DataKeys } from './sealing/data-keys.ts'
 import { deriveKey, openRootKey, rootKeyCheck } from './sealing/root-key.ts'
 
 /** What stays when the server stops: who may call, what was done, and the keys that seal. */
@@ -42,7 +44,14 @@ export interface Installation {
   readonly argumentDigest: ((text: string) => string) | undefined
   /** Whether the pepper of API keys was given, and does not come from the root key. */
   readonly ownPepper: boolean
-  readonly sealing: { readonly requestState: KeyObject; readonly cursor: KeyObject; readonly eventId: KeyObject }
+  readonly sealing: {
+    readonly requestState: KeyObject
+    readonly cursor: KeyObject
+    readonly eventId: KeyObject
+    readonly sessionId: KeyObject
+  }
+  /** The keys that seal records, of those that are kept wrapped there. */
+  readonly dataKeys: (store: DataKeyStore) => DataKeys
   /** The first key of a new installation, made and told this once. `undefined` where it was made before. */
   makeFirstKey(): Promise<IssuedKey | undefined>
   close(): Promise<void>
@@ -134,7 +143,9 @@ export async function openInstallation(options: InstallationOptions): Promise<In
         requestState: deriveKey(root, 'request-state'),
         cursor: deriveKey(root, 'cursor'),
         eventId: deriveKey(root, 'event-id'),
+        sessionId: deriveKey(root, 'session-id'),
       },
+      dataKeys: (store) => new DataKeys({ store, root, random, clock }),
       makeFirstKey: () => keys.bootstrap(),
       async close() {
         tokens.close()

@@ -158,13 +158,37 @@ export const sessionCases: readonly AttackCase[] = [
         target.advance(20 * 60_000)
         return await Promise.all(all(target, session))
       },
-      'before a restart': async (target) => {
+      'ended before a restart': async (target) => {
+        const session = await target.openSession('A.read')
+        await target.send(session.end())
+        await target.restart()
+        return await Promise.all(all(target, session))
+      },
+      'idle through a restart': async (target) => {
         const session = await target.openSession('A.read')
         await target.restart()
+        target.advance(1_800_000)
         return await Promise.all(all(target, session))
       },
     },
   ),
+  {
+    id: 'X-190',
+    area,
+    requirement: ['SE-03', 'SE-05', 'SE-12'],
+    title: 'a session goes on after a restart, bound to whom and pinned to what it was',
+    alone: true,
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      await target.restart()
+      expect((await target.send(session.request('ping'))).status).toBe(200)
+      expect((await target.send(session.request('ping', {}, { as: 'B.read' }))).status).toBe(404)
+      const other = session.request('ping')
+      const pinned = { ...other, headers: { ...other.headers, 'MCP-Protocol-Version': '2024-11-05' } }
+      expect((await target.send(pinned)).status).toBe(400)
+      return undefined
+    },
+  },
   {
     id: 'X-101',
     area,

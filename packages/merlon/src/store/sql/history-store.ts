@@ -1,13 +1,12 @@
-import { sql } from 'kysely'
+import { CompiledQuery, sql } from 'kysely'
 import type { Instant, RandomBytes } from '../../call.ts'
 import { Fault } from '../../errors.ts'
 import type { HistoryEvent, HistoryOwner, HistoryStore } from '../../history/history-store.ts'
 import { everyTenant } from '../../identity/reach.ts'
-import type { DataKeys } from '../../sealing/data-keys.ts'
-import { familyKey } from '../../sealing/data-keys.ts'
+import { type DataKeys, familyKey } from '../../sealing/data-keys.ts'
 import { keyIdOf, openRecord, type Place, type RecordKey, sealRecord } from '../../sealing/record.ts'
 import { reaching, type SqlDatabase } from './database.ts'
-import { actWithin, readWithin } from './row-security.ts'
+import { actLightly, actWithin, readWithin } from './row-security.ts'
 
 export interface HistoryParts {
   readonly database: SqlDatabase
@@ -39,17 +38,10 @@ interface Part {
   readonly events: Waiting[]
 }
 
-interface Row {
-  readonly session: Buffer
-  readonly seq: number
-  readonly stream: number
-  readonly tenant: string
-  readonly at: Instant
-  readonly sealed: Buffer
-}
-
 const commitMax = 500
-const rowsMax = 100
+const rowsMax = 50
+const columns = 6
+const familiesMax = 1_000
 const waitingBytesMax = 33_554_432
 const saltBytes = 16
 const streamsMax = 1_000
@@ -61,12 +53,18 @@ const streamsMax = 1_000
  */
 export class SqlHistoryStore implements HistoryStore {
   readonly #parts: HistoryParts
+  readonly #families = new Map<string, RecordKey>()
+  readonly #inserts = new Map<number, string>()
+  readonly #upsert: string
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #committing: Promise<void> | undefined
 
   constructor(parts: HistoryParts) {
     this.#parts = parts
+    // `next` of the row that is offered is one more than the number of events.
+    this.#upsert = `insert into histories (session, tenant, salt, next, floor) values (${this.#marks(0, 4)}, 0)
+      on conflict (session) do update set next = histories.next + excluded.next - 1 returning next, salt`
   }
 
   append(owner: HistoryOwner, stream: number, message: string, now: Instant): Promise<number> {
@@ -135,7 +133,7 @@ export class SqlHistoryStore implements HistoryStore {
   async sweep(now: Instant): Promise<number> {
     const { database, bounds } = this.#parts
     return reaching(() =>
-      actWithin(database, everyTenant, async (act) => {
+      actLightly(database, async (act) => {
         // Which events are over, by age, by number, and by the bytes of those that are younger.
         const over = sql<{ session: Uint8Array; stream: number; tenant: string; lost: number; count: number }>`
           select session, stream, tenant, max(seq) as lost, count(*) as count from (
@@ -202,25 +200,23 @@ export class SqlHistoryStore implements HistoryStore {
     }
     const places = new Map<Waiting, number>()
     await reaching(() =>
-      actWithin(database, everyTenant, async (act) => {
-        const rows: Row[] = []
+      actLightly(database, async (act) => {
+        const rows: unknown[][] = []
         for (const part of parts.values()) {
           const { salt, first } = await this.#takePlaces(act, part)
-          const key = familyKey(part.key, salt, 'event')
-          part.events.forEach((event, at) => {
+          const key = this.#family(part.key, salt)
+          const { tenant } = part.owner
+          for (const [at, event] of part.events.entries()) {
             const { stream, plain } = event
-            const { tenant } = part.owner
             const seq = first + at
             const sealed = sealRecord(key, placeOf(tenant, part.session, stream, seq), plain, this.#parts.random)
             places.set(event, seq)
-            rows.push({ session: part.session, seq, stream, tenant, at: event.at, sealed })
-          })
+            rows.push([part.session, seq, stream, tenant, event.at, sealed])
+          }
         }
         for (let from = 0; from < rows.length; from += rowsMax) {
-          await act
-            .insertInto('history_events')
-            .values(rows.slice(from, from + rowsMax))
-            .execute()
+          const some = rows.slice(from, from + rowsMax)
+          await act.executeQuery(CompiledQuery.raw(this.#insertOf(some.length), some.flat()))
         }
       }),
     )
@@ -230,13 +226,39 @@ export class SqlHistoryStore implements HistoryStore {
   /** The next places of a session, as many as it has events, and the salt of its history, made with the first of them. */
   async #takePlaces(act: Act, { owner, session, events }: Part): Promise<{ salt: Buffer; first: number }> {
     const count = events.length
-    const { next, salt } = await act
-      .insertInto('histories')
-      .values({ session, tenant: owner.tenant, salt: this.#parts.random(saltBytes), next: count + 1, floor: 0 })
-      .onConflict((clash) => clash.column('session').doUpdateSet({ next: sql`histories.next + ${count}` }))
-      .returning(['next', 'salt'])
-      .executeTakeFirstOrThrow()
+    const { rows } = await act.executeQuery<{ next: number; salt: Uint8Array }>(
+      CompiledQuery.raw(this.#upsert, [session, owner.tenant, this.#parts.random(saltBytes), count + 1]),
+    )
+    const [{ next, salt }] = rows as [{ next: number; salt: Uint8Array }]
     return { salt: Buffer.from(salt), first: next - count }
+  }
+
+  /** The key of a history; those of the last ones are remembered. */
+  #family(key: RecordKey, salt: Buffer): RecordKey {
+    const name = `${key.id}${salt.toString('latin1')}`
+    let family = this.#families.get(name)
+    if (family === undefined) {
+      family = familyKey(key, salt, 'event')
+      if (this.#families.size >= familiesMax) this.#families.clear()
+      this.#families.set(name, family)
+    }
+    return family
+  }
+
+  /** The statement that inserts so many events. */
+  #insertOf(count: number): string {
+    let text = this.#inserts.get(count)
+    if (text === undefined) {
+      const rows = Array.from({ length: count }, (_, row) => `(${this.#marks(row * columns, columns)})`)
+      text = `insert into history_events (session, seq, stream, tenant, at, sealed) values ${rows.join(', ')}`
+      this.#inserts.set(count, text)
+    }
+    return text
+  }
+
+  #marks(from: number, count: number): string {
+    const named = this.#parts.database.engine === 'postgres'
+    return Array.from({ length: count }, (_, at) => (named ? `$${from + at + 1}` : '?')).join(', ')
   }
 
   async #open(
@@ -246,18 +268,13 @@ export class SqlHistoryStore implements HistoryStore {
     stream: number,
     rows: readonly { readonly seq: number; readonly sealed: Uint8Array }[],
   ): Promise<readonly HistoryEvent[] | undefined> {
-    const families = new Map<string, RecordKey>()
     const events: HistoryEvent[] = []
     for (const row of rows) {
       const sealed = Buffer.from(row.sealed)
       const id = keyIdOf(sealed)
-      let key = id === undefined ? undefined : families.get(id)
-      if (id !== undefined && key === undefined) {
-        const data = await this.#parts.keys.opening(id, owner.tenant, 'event')
-        key = data && familyKey(data, salt, 'event')
-        if (key !== undefined) families.set(id, key)
-      }
-      const plain = key && openRecord(key, placeOf(owner.tenant, session, stream, row.seq), sealed)
+      const data = id === undefined ? undefined : await this.#parts.keys.opening(id, owner.tenant, 'event')
+      const place = placeOf(owner.tenant, session, stream, row.seq)
+      const plain = data && openRecord(this.#family(data, salt), place, sealed)
       if (plain === undefined) {
         this.#parts.onUnreadable({ tenant: owner.tenant, key: id })
         return undefined

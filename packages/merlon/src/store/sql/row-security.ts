@@ -27,6 +27,23 @@ export function actWithin<T>(
   })
 }
 
+/**
+ * As `actWithin` over every tenant, for what need not outlive a power cut. On SQLite its commit is not waited for until it is
+ * on the disk: it is there when the process is killed, and may be lost when the machine is; later commits never are without
+ * it. PostgreSQL does as it is set to.
+ */
+export function actLightly<T>(database: SqlDatabase, act: (act: Transaction<Tables>) => Promise<T>): Promise<T> {
+  if (database.engine === 'postgres') return actWithin(database, everyTenant, act)
+  return database.db.connection().execute(async (connection) => {
+    await sql`pragma synchronous = normal`.execute(connection)
+    try {
+      return await connection.transaction().execute(act)
+    } finally {
+      await sql`pragma synchronous = full`.execute(connection)
+    }
+  })
+}
+
 /** As `actWithin`, for acts that only read: on SQLite these need no transaction, and so wait for no other writer. */
 export function readWithin<T>(
   database: SqlDatabase,

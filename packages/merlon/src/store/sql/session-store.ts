@@ -12,7 +12,7 @@ import type {
   SessionStore,
 } from '../../session/session-store.ts'
 import { reaching, type SqlDatabase } from './database.ts'
-import { actWithin, readWithin } from './row-security.ts'
+import { actLightly, actWithin, readWithin } from './row-security.ts'
 import { type Act, alive, dropSessions, leaveWord, over, takePlaces, type Which } from './session-acts.ts'
 import { hexOf, openSession, type SealedSession, sealSession } from './session-row.ts'
 
@@ -155,7 +155,7 @@ export class SqlSessionStore implements SessionStore {
     if (known !== undefined) await this.#note([known])
     const digest = this.#parts.digest(id)
     const bound = this.#bound(binding)
-    const ended = await this.#dropWhich(now, (rows) =>
+    const ended = await this.#endWhich(now, (rows) =>
       rows
         .where('session', '=', digest)
         .where('binding', '=', bound)
@@ -167,7 +167,7 @@ export class SqlSessionStore implements SessionStore {
 
   async endBound(binding: string, now: Instant): Promise<number> {
     const bound = this.#bound(binding)
-    return this.#dropWhich(now, (rows) => rows.where('binding', '=', bound))
+    return this.#endWhich(now, (rows) => rows.where('binding', '=', bound))
   }
 
   async sweep(now: Instant): Promise<number> {
@@ -203,7 +203,7 @@ export class SqlSessionStore implements SessionStore {
   async endListed(reach: SessionReach, id: string, now: Instant): Promise<boolean> {
     const [row] = await this.#seen(reach, now, (query) => query.where('listed', '=', id))
     if (row === undefined) return false
-    return (await this.#dropWhich(now, (rows) => rows.where('session', '=', row.session))) > 0
+    return (await this.#endWhich(now, (rows) => rows.where('session', '=', row.session))) > 0
   }
 
   async count(now: Instant): Promise<number> {
@@ -348,14 +348,16 @@ export class SqlSessionStore implements SessionStore {
     )
   }
 
-  #dropWhich(now: Instant, which: Which): Promise<number> {
-    return this.#drop(async (act) => {
-      const dropped = await dropSessions(act, now, which)
-      return [dropped, dropped.length]
-    })
+  /** Ends sessions for good: what somebody ended does not come back, not even after a power cut. */
+  async #endWhich(now: Instant, which: Which): Promise<number> {
+    const ended = await reaching(() =>
+      actWithin(this.#parts.database, everyTenant, (act) => dropSessions(act, now, which)),
+    )
+    for (const digest of ended) this.#over(digest)
+    return ended.length
   }
 
-  /** Runs an act that may drop sessions, and tells of those once it is done. */
+  /** Runs an act that may drop sessions that are over, and tells of those once it is done. */
   async #drop<T>(act: (act: Act) => Promise<[readonly Uint8Array[], T]>): Promise<T> {
     const [dropped, answer] = await this.#act(act)
     for (const digest of dropped) this.#over(digest)
@@ -389,6 +391,6 @@ export class SqlSessionStore implements SessionStore {
   }
 
   #act<T>(act: (act: Act) => Promise<T>): Promise<T> {
-    return reaching(() => actWithin(this.#parts.database, everyTenant, act))
+    return reaching(() => actLightly(this.#parts.database, act))
   }
 }
