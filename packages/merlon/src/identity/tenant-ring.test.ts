@@ -5,7 +5,7 @@ import { TenantRing } from './tenant-ring.ts'
 import type { Tenant } from './tenant-store.ts'
 import { now } from './token.fixture.ts'
 
-function ringWith() {
+function ringWith(more: { readonly rememberedMax?: number } = {}) {
   const tenants = new Map<string, Pick<Tenant, 'status' | 'scopes'>>([['a', { status: 'active', scopes: undefined }]])
   const asked: string[] = []
   const told: string[] = []
@@ -30,6 +30,7 @@ function ringWith() {
     },
     poll,
     news,
+    ...more,
   })
   const change = async (tenant: Pick<Tenant, 'status' | 'scopes'>) => {
     tenants.set('a', tenant)
@@ -85,4 +86,13 @@ test('RS-12: a tenant that is limited otherwise renews what its subjects opened'
   await change({ status: 'active', scopes: ['read'] })
   expect(told).toEqual(['changed one of a'])
   expect(ring.tenantAt('a', 'one', now)).toEqual({ scopes: new Set(['read']) })
+})
+
+test('RS-12: who came lately is told of, however many came before them', async () => {
+  const { ring, told, change } = ringWith({ rememberedMax: 4 })
+  for (let at = 0; at < 20; at++) await ring.tenantAt('a', `subject ${at}`, now)
+  await change({ status: 'suspended', scopes: undefined })
+  expect(told).toContain('withdrawn subject 19 of a')
+  expect(told).toContain('withdrawn subject 18 of a')
+  expect(told.length).toBeLessThanOrEqual(4)
 })

@@ -5,6 +5,7 @@ import type { ChangePoll } from './change-poll.ts'
 import type { CredentialNews } from './credential-news.ts'
 import type { TenantStanding } from './issuer.ts'
 import { everyTenant } from './reach.ts'
+import { Recent } from './recent.ts'
 import type { TenantStore } from './tenant-store.ts'
 
 export interface TenantRingParts {
@@ -12,17 +13,18 @@ export interface TenantRingParts {
   readonly poll: Pick<ChangePoll, 'revision' | 'vouches' | 'follow'>
   /** Told of each foreign credential whose tenant was suspended or limited. */
   readonly news: Pick<CredentialNews, 'withdrawn' | 'changed'>
+  /** How many subjects of each tenant are remembered, so that what they opened ends with it. Default 10,000. */
+  readonly rememberedMax?: number
 }
 
 interface Known {
   readonly state: { readonly scopes: ScopeSet | undefined } | undefined
   readonly revision: number
-  /** Who came from it: so that what they opened ends with it. */
-  readonly credentials: Set<string>
+  /** Who came from it lately: so that what they opened ends with it. */
+  readonly credentials: Recent<string>
 }
 
 const tenantsMax = 1_000
-const credentialsMax = 10_000
 
 /**
  * Answers what a tenant is limited to, for subjects whom our own store does not know. From memory while a poll of the store
@@ -47,13 +49,14 @@ export class TenantRing implements TenantStanding {
     const known = this.#memory.get(tenant)
     if (known === undefined || known.revision !== poll.revision || !poll.vouches(now))
       return this.#ask(tenant, credential)
-    if (known.state !== undefined && known.credentials.size < credentialsMax) known.credentials.add(credential)
+    if (known.state !== undefined) note(known.credentials, credential)
     return known.state
   }
 
   async #ask(tenant: string, credential: string): Promise<Known['state']> {
-    const { state } = await this.#read(tenant, this.#memory.get(tenant)?.credentials ?? new Set())
-    if (state !== undefined) this.#memory.get(tenant)?.credentials.add(credential)
+    const before = this.#memory.get(tenant)?.credentials ?? new Recent<string>(this.#parts.rememberedMax ?? 10_000)
+    const { state, credentials } = await this.#read(tenant, before)
+    if (state !== undefined) note(credentials, credential)
     return state
   }
 
@@ -61,14 +64,14 @@ export class TenantRing implements TenantStanding {
     const { state } = await this.#read(tenant, before.credentials)
     const { news } = this.#parts
     if (alike(before.state, state)) return
-    for (const credential of before.credentials) {
+    for (const credential of before.credentials.values()) {
       if (state === undefined) news.withdrawn(credential, tenant)
       else news.changed(credential, tenant)
     }
     if (state === undefined) before.credentials.clear()
   }
 
-  async #read(tenant: string, credentials: Set<string>): Promise<Known> {
+  async #read(tenant: string, credentials: Recent<string>): Promise<Known> {
     const { store, poll } = this.#parts
     const revision = poll.revision
     const found = await store.findTenant(everyTenant, tenant).catch((cause: unknown) => {
@@ -84,6 +87,10 @@ export class TenantRing implements TenantStanding {
     }
     return known
   }
+}
+
+function note(credentials: Recent<string>, credential: string): void {
+  if (credentials.get(credential) === undefined) credentials.set(credential, credential)
 }
 
 function alike(left: Known['state'], right: Known['state']): boolean {
