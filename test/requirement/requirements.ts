@@ -217,6 +217,11 @@ export const requirements = {
     promise: 'A key may be bound to address ranges; an empty list is nowhere.',
     source: 'CVE-2026-33032',
   },
+  'AK-14': {
+    promise: 'A key that leaked is told from chance by its pattern and its checksum.',
+    source: 'GitHub, "Secret scanning partner program"',
+  },
+
   'RS-01': {
     promise:
       'A token is signed with a key pair, in a way its issuer may use; unsigned tokens and shared secrets are refused.',
@@ -285,6 +290,10 @@ export const requirements = {
   'AD-01': {
     promise: 'What opens the MCP endpoint opens nothing at the control plane, and the other way round.',
     source: 'OWASP ASVS 5.0 V8.4.2',
+  },
+  'AD-03': {
+    promise: 'Nothing that a browser sends by itself is a credential, and what changes something is asked for in JSON.',
+    source: 'OWASP ASVS 5.0 V3.5.1, V3.5.2',
   },
   'AD-04': {
     promise: 'Each sign-in is another, and one that was ended is good for nothing.',
@@ -561,6 +570,10 @@ export const requirements = {
   'CR-03': {
     promise: 'Records are sealed with data keys, and these are kept wrapped by the root key alone.',
     source: 'NIST SP 800-38D; OWASP ASVS 5.0 V11.3.4',
+  },
+  'CR-04': {
+    promise: 'A key is 32 random bytes: one that is short, weak, a sample or a placeholder stops the start.',
+    source: 'OWASP ASVS 5.0 V11.2.3',
   },
   'CR-05': {
     promise: 'A new key seals everywhere at once; the old one still opens what it sealed.',

@@ -81,7 +81,7 @@ export const controlCases: readonly AttackCase[] = [
     id: 'O-026',
     sub: 'control plane',
     area,
-    requirement: ['OH-02'],
+    requirement: ['OH-02', 'AD-03'],
     title: 'a foreign page gets nothing, with a good key or without',
     config,
     async send(target) {
@@ -99,7 +99,7 @@ export const controlCases: readonly AttackCase[] = [
     {
       id: 'O-102',
       area,
-      requirement: ['OH-08'],
+      requirement: ['OH-08', 'AD-03'],
       title: 'another site changes nothing, though the browser hides which it is',
       config,
       expect: { status: 403, code: 'ORIGIN_REFUSED' },
@@ -117,6 +117,37 @@ export const controlCases: readonly AttackCase[] = [
       ]),
     ),
   ),
+  {
+    id: 'O-103',
+    sub: 'control plane',
+    area,
+    requirement: ['AD-03', 'AK-05'],
+    title: 'a cookie is no credential: one that was planted is worth nothing, and none is given',
+    config,
+    async send(target) {
+      const { text } = await controlKey(target, 'A', 'admin', ['read', 'write', 'admin'])
+      const headers = { Cookie: `session=${text}; access_token=${text}` }
+      return everyRoute(target, undefined, routes, { headers })
+    },
+    expect: { status: 401, code: 'MISSING_API_KEY', headers: { 'set-cookie': null } },
+  },
+  {
+    id: 'X-183',
+    area,
+    requirement: ['AD-03', 'TR-11'],
+    title: 'what a form could send changes nothing, with a good key or without',
+    config,
+    async send(target) {
+      const { text } = await controlKey(target, 'A', 'admin', ['read', 'write', 'admin'])
+      const form = { headers: { 'Content-Type': 'application/x-www-form-urlencoded' }, body: 'name=mallory&role=admin' }
+      return [
+        await ask(target, text, 'POST', '/api/users', form),
+        await ask(target, text, 'POST', '/api/users', { ...form, headers: { 'Content-Type': 'text/plain' } }),
+        await ask(target, undefined, 'POST', '/api/auth/login', form),
+      ]
+    },
+    expect: { status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' },
+  },
   {
     id: 'O-039',
     sub: 'control plane',

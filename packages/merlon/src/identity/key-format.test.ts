@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { leakedKeyPattern, mintKey, parseKey } from './key-format.ts'
 
-describe('the format of an API key (AK-01, AK-14)', () => {
+describe('AK-01, AK-14: the format of an API key', () => {
   it('is a prefix, an id, a secret and a checksum', () => {
     const zeros = (size: number) => Buffer.alloc(size)
     expect(mintKey(zeros)).toEqual({

@@ -12,7 +12,7 @@ function bytesOf(text: string): Buffer | undefined {
 
 afterEach(() => vi.restoreAllMocks())
 
-describe('key material (CR-04, CR-12)', () => {
+describe('CR-04, CR-12: key material', () => {
   it.each(['base64', 'base64url', 'hex'] as const)('is read from %s', (encoding) => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (noise) => {

@@ -17,7 +17,7 @@ import { deriveKey, type KeyPurpose, openRootKey, rootKeyCheck } from './root-ke
 
 const good = Buffer.from('8f1d5c0a93e24b77b6c8d90e2f3a4156a7b9c3d1e5f70213648596a7c8dae0fb', 'hex')
 
-describe('the root key (CR-04, CR-12)', () => {
+describe('CR-04, CR-12: the root key', () => {
   let folder: string
   const open = (over: Partial<Parameters<typeof openRootKey>[0]> = {}) =>
     openRootKey({ folder, storeHasData: false, ...over })
