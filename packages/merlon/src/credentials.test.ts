@@ -74,6 +74,18 @@ function verifierWith(more: Partial<CredentialParts> = {}, door: Door = 'mcp') {
 
 const module = (authenticate: Authenticator['authenticate']) => verifierWith({ authenticator: { authenticate } }).ask
 
+test('RS-12: a subject that is blocked is refused at both doors', async () => {
+  const subjects = { isBlocked: (id: string) => id === `${issuerUrl}#eve` }
+  for (const [door, aud] of [
+    ['mcp', resource],
+    ['control', 'https://mcp.example:4001/api'],
+  ] as const) {
+    const { ask } = verifierWith({ subjects }, door)
+    expect(await ask(tokenOf(pair, { aud }))).toMatchObject({ ok: true })
+    expect(await ask(tokenOf(pair, { aud, sub: 'eve' }))).toMatchObject({ ok: false, reason: 'subject-blocked' })
+  }
+})
+
 describe('the module of a project', () => {
   test('is never shown what begins like a key of ours', async () => {
     const authenticate = vi.fn()
