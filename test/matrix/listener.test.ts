@@ -66,6 +66,8 @@ describe('where the control plane is served', () => {
     expect(await get(server.url, '/api/nothing')).toMatchObject({ status: 404, type: problem })
     expect(await get(server.url, '/nothing')).toMatchObject({ status: 404, type: 'application/json; charset=utf-8' })
     expect((await get(server.url, '/health')).text).toBe('{"status":"ok"}')
+    const page = await fetch(new URL('/api/docs', server.url), { headers: { 'X-API-Key': key } })
+    expect(page.headers.get('content-security-policy')).toMatch(/; style-src 'sha256-[A-Za-z0-9+/=]{44}';/)
     const paged = async (origin: string) =>
       (await fetch(new URL('/api/users', server.url), { headers: { 'X-API-Key': key, Origin: origin } })).status
     expect([await paged(new URL(server.url).origin), await paged('https://app.example')]).toEqual([200, 403])

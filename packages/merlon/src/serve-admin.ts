@@ -51,6 +51,8 @@ const closeGraceMs = 1_000
 export function sharedControl({ parts, verify, gate }: Pick<ServeControlOptions, 'parts' | 'verify' | 'gate'>): {
   readonly routes: RouteTable
   readonly problem: Problem
+  /** The hash of the style of its page. */
+  readonly style: string
   /** Told the address of the listener: a page of it may call, and no other, whatever MCP allows. */
   serveAt(url: string): void
 } {
@@ -60,6 +62,7 @@ export function sharedControl({ parts, verify, gate }: Pick<ServeControlOptions,
   return {
     routes: new ControlRoutes(own, parts, 'network', { ...gate, verify, origins }),
     serveAt: (url) => void origins.add(url),
+    style: pageStyleHash,
     problem: (fault, call) => (isOurs(call.path) ? controlProblem(fault, call) : undefined),
   }
 }

@@ -59,11 +59,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   let base = config.server.publicUrl?.replace(/\/$/, '') ?? ''
   const metadataUrl = () => `${base}/.well-known/oauth-protected-resource${config.server.endpoint}`
-  const headers = answerHeaders({
-    tls: tls !== undefined || base.startsWith('https:'),
-    exposed: config.cors.exposedHeaders,
-    rateForms: config.rateLimit.headers,
-  })
   const streams = new OpenStreams({
     heartbeatMs: limits.heartbeatMs,
     bufferBytesMax: limits.streamBufferBytesMax,
@@ -86,6 +81,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     verify: verify('control'),
   }
   const shared = config.admin.listener === 'shared' ? sharedControl(controlled) : undefined
+  const headers = answerHeaders({
+    tls: tls !== undefined || base.startsWith('https:'),
+    exposed: config.cors.exposedHeaders,
+    rateForms: config.rateLimit.headers,
+    style: shared?.style,
+  })
   const server = createHttpServer({
     gate,
     routes: shared === undefined ? routes : { get: (path) => routes.get(path) ?? shared.routes.get(path) },

@@ -21,7 +21,7 @@ export function answerHeaders(options: {
   /** How what is left of a limit is told. Default: as the standard says. */
   readonly rateForms?: readonly RateHeaderForm[]
   /** The hash of a style sheet that a page of ours holds. */
-  readonly style?: string
+  readonly style?: string | undefined
 }): AnswerHeaders {
   const { rateForms = ['standard'] } = options
   const all = [
