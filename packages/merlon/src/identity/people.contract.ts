@@ -51,7 +51,7 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
       ...over,
     })
     const signIn = (user: NewUser, id = `sgn_${user.name}`, at = now, address: string | undefined = undefined) =>
-      all.signIns.createSignIn({ id, tenant: user.tenant, user: user.id, expiresAt: at + hour, address }, at)
+      all.signIns.createSignIn({ id, tenant: user.tenant, user: user.id, expiresAt: at + hour, address }, undefined, at)
     const bot: NewAgent = {
       ...{ id: 'agt_bot', tenant: 'a', owner: ann.id, name: 'bot', type: 'assistant', status: 'active' },
       ...{ capabilities: ['search'], metadata: { model: { name: 'm', sizes: [1, 2] } } },
@@ -388,7 +388,15 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
         })
         expect(await all.signIns.findSignIn('constructor')).toBeUndefined()
         const elsewhere = { id: 'sgn_2', tenant: 'b', user: ann.id, expiresAt: now + 1, address: undefined }
-        expect(await all.signIns.createSignIn(elsewhere, now)).toBe('user-unknown')
+        expect(await all.signIns.createSignIn(elsewhere, undefined, now)).toBe('user-unknown')
+      })
+
+      it('AD-04: are opened for the user as they were judged: a password that was set since opens none by the old one', async () => {
+        const signIn = { id: 'sgn_1', tenant: 'a', user: ann.id, expiresAt: now + 1, address: undefined }
+        await all.users.setPassword('a', ann.id, { digest: '$new' }, now)
+        expect(await all.signIns.createSignIn(signIn, 1, now)).toBe('changed')
+        expect(await all.signIns.findSignIn('sgn_1')).toBeUndefined()
+        expect(await all.signIns.createSignIn(signIn, 2, now)).toBe('created')
       })
 
       it('end once, and within their tenant alone', async () => {

@@ -5,8 +5,15 @@ import type { CredentialUser } from './user-store.ts'
 
 /** Where sign-ins are kept. For what every verb promises, see `key-store.ts`. */
 export interface SignInStore {
-  /** Refused where the user, or its tenant, is not active. The oldest of a user beyond `signInsMax` ends. */
-  createSignIn(signIn: NewSignIn, now: Instant): Promise<'created' | 'user-unknown'>
+  /**
+   * Refused where the user, or its tenant, is not active, and where the user is no longer the version that was `expected`: it
+   * may have another password since. The oldest of a user beyond `signInsMax` ends.
+   */
+  createSignIn(
+    signIn: NewSignIn,
+    expected: number | undefined,
+    now: Instant,
+  ): Promise<'created' | 'user-unknown' | 'changed'>
   /** What a token rests on. Without a tenant: it comes from the record. */
   findSignIn(id: string): Promise<SignInRecord | undefined>
   /** Whether the user has signed in from there and the sign-in is not yet forgotten. */

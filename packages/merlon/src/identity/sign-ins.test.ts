@@ -97,6 +97,29 @@ describe('the operations on sign-ins', () => {
     expect(asked).toEqual([{ tenant: 'a', name: 'uma' }])
   })
 
+  it.each([
+    ['another password', () => people.users.setPassword('usr_uma', 'a quite different sentence', by.ann)],
+    [
+      'disabled and let in again',
+      async () => {
+        await people.users.update('usr_uma', { status: 'disabled' }, by.ann)
+        await people.users.update('usr_uma', { status: 'active' }, by.ann)
+      },
+    ],
+  ])('AD-04: open none where the user was given %s while the password was looked at', async (_what, meanwhile) => {
+    const { verify } = people.passwords
+    people.passwords.verify = async (word, digest) => {
+      people.passwords.verify = verify
+      const verdict = await verify.call(people.passwords, word, digest)
+      await meanwhile()
+      return verdict
+    }
+    await expect(signIn()).rejects.toMatchObject({ code: 'login.refused', detail: { reason: 'user-changed' } })
+    const open = await people.stores.signIns.listSignIns({ tenant: 'a', limit: 9 })
+    expect(open.filter(({ revokedAt }) => revokedAt === undefined)).toEqual([])
+    expect(people.lines().slice(-2)).toEqual(['sign-in.create intended', 'sign-in.create refused'])
+  })
+
   it('AD-05: are limited by account and by address, for accounts that are not there just the same (B7)', async () => {
     for (const email of ['uma@example.com', 'nobody@example.com']) {
       const seen: string[] = []

@@ -74,13 +74,15 @@ export class SignIns {
         tenant: user.tenant,
         detail: { signIn: id, user: user.id, address: network },
       },
-      () => store.createSignIn(signIn, now),
+      // Who was judged above: a password that was changed meanwhile, which ended the sign-ins, opens none after it.
+      () => store.createSignIn(signIn, user.version, now),
       {
         done: (created) => created === 'created',
         undo: () => store.revokeSignIn(user.tenant, id, clock()),
       },
     )
-    if (outcome !== 'created') throw new Fault('login.refused', { reason: 'user-disabled' })
+    if (outcome !== 'created')
+      throw new Fault('login.refused', { reason: outcome === 'changed' ? 'user-changed' : 'user-disabled' })
     await attempt.succeeded()
     if (stale && record.password !== undefined) {
       await users.rehashPassword(user.id, record.password, await passwords.hash(password))

@@ -19,12 +19,17 @@ export class MemorySignInStore implements SignInStore {
     this.#state = state
   }
 
-  async createSignIn(signIn: NewSignIn, now: Instant): Promise<'created' | 'user-unknown'> {
+  async createSignIn(
+    signIn: NewSignIn,
+    expected: number | undefined,
+    now: Instant,
+  ): Promise<'created' | 'user-unknown' | 'changed'> {
     checkReach(signIn.tenant)
     const user = this.#state.users.get(signIn.user)
     const tenant = this.#state.tenants.get(signIn.tenant)
     if (user?.shown.tenant !== signIn.tenant || user.shown.status !== 'active') return 'user-unknown'
     if (tenant?.shown.status !== 'active') return 'user-unknown'
+    if (expected !== undefined && expected !== user.shown.version) return 'changed'
     const changed = ++this.#state.revision
     this.#state.signIns.set(signIn.id, { shown: { ...signIn, createdAt: now, revokedAt: undefined }, changed })
     const latest = this.#of(signIn.user).sort(

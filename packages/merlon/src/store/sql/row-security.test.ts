@@ -23,7 +23,7 @@ async function populate(store: IdentityStores, tenant: string): Promise<void> {
   const agent = { id: `agt_${tenant}`, tenant, owner, name: 'bot', type: 'assistant', capabilities: [], metadata: {} }
   await store.agents.createAgent({ ...agent, status: 'active' }, now)
   const signIn = { id: `sgn_${tenant}`, tenant, user: owner, expiresAt: now + 1, address: undefined }
-  await store.signIns.createSignIn(signIn, now)
+  await store.signIns.createSignIn(signIn, undefined, now)
   const block = { id: `blk_${tenant}`, issuer: 'https://id.example', subject: 'ann', tenant, by: owner }
   await store.subjects.blockSubject(block, now)
 }

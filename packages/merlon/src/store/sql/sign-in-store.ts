@@ -32,20 +32,25 @@ export class SqlSignInStore implements SignInStore {
     this.#recordOf = database.ready(recordQuery(database.db))
   }
 
-  async createSignIn(signIn: NewSignIn, now: Instant): Promise<'created' | 'user-unknown'> {
+  async createSignIn(
+    signIn: NewSignIn,
+    expected: number | undefined,
+    now: Instant,
+  ): Promise<'created' | 'user-unknown' | 'changed'> {
     checkReach(signIn.tenant)
-    return this.#acts.change<'created' | 'user-unknown'>(signIn.tenant, async (act, changed) => {
+    return this.#acts.change<'created' | 'user-unknown' | 'changed'>(signIn.tenant, async (act, changed) => {
       const { id, tenant, user, expiresAt, address = null } = signIn
       const holder = await act
         .selectFrom('users')
         .innerJoin('tenants', 'tenants.id', 'users.tenant')
-        .select('users.id')
+        .select('users.version')
         .where('users.id', '=', user)
         .where('users.tenant', '=', tenant)
         .where('users.status', '=', 'active')
         .where('tenants.status', '=', 'active')
         .executeTakeFirst()
       if (holder === undefined) throw new Refused('user-unknown')
+      if (expected !== undefined && expected !== holder.version) throw new Refused('changed')
       await act
         .insertInto('sign_ins')
         .values({
