@@ -25,6 +25,10 @@ function keysInForce(ownPepper: boolean): readonly KeyInForce[] {
     fromRoot('cursors', 'AES-256-GCM'),
     fromRoot('signing keys', 'AES-256-GCM'),
     fromRoot('event ids', 'HMAC-SHA-256'),
+    fromRoot('session ids', 'HMAC-SHA-256'),
+    fromRoot('data keys', 'AES-256-GCM'),
+    { purpose: 'sessions', algorithm: 'AES-256-GCM', derivedFrom: 'data key' },
+    { purpose: 'events', algorithm: 'AES-256-GCM', derivedFrom: 'data key' },
     fromRoot('audit heads', 'Ed25519'),
     ownPepper
       ? { purpose: 'API keys', algorithm: 'HMAC-SHA-256', derivedFrom: 'API_KEY_SECRET' }

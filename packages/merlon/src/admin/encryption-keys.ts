@@ -1,10 +1,12 @@
 import * as z from 'zod'
-import { type Operation, operation } from './operation.ts'
+import { admin, type Operation, operation } from './operation.ts'
 
 const encryptionKey = z.strictObject({
   purpose: z.string().describe('What it is for. No two purposes share a key.'),
   algorithm: z.string(),
-  derivedFrom: z.enum(['root key', 'API_KEY_SECRET']),
+  derivedFrom: z
+    .enum(['root key', 'API_KEY_SECRET', 'data key'])
+    .describe('A data key is of one tenant, and wrapped by one of the root key.'),
 })
 export type KeyInForce = z.output<typeof encryptionKey>
 
@@ -14,7 +16,7 @@ export const encryptionKeyOperations: readonly Operation[] = [
     method: 'GET',
     path: '/api/encryption-keys',
     summary: 'Lists the keys in force, each for one purpose. Nothing of a key is shown.',
-    access: { scope: 'admin' },
+    access: admin,
     reach: 'installation',
     answer: z.strictObject({ items: z.array(encryptionKey) }),
     run: ({ parts }) => ({
