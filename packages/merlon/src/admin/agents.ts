@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Agent, Json } from '../identity/agent-store.ts'
-import { type Operation, operation } from './operation.ts'
+import { type Operation, operation, read, write } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
 import { done } from './refused.ts'
 import { byId, given, id, name, tenantId, time, timeOf, version } from './shapes.ts'
@@ -45,9 +45,6 @@ function show(found: Agent): z.input<typeof agent> {
     version,
   }
 }
-
-const read = { scope: 'read' } as const
-const write = { scope: 'write' } as const
 
 export const agentOperations: readonly Operation[] = [
   operation({

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { ApiKey } from '../identity/key-store.ts'
 import type { IssuedKey, KeyListing, KeyOwner } from '../identity/keys.ts'
 import { invalid } from './fields.ts'
-import { type ControlContext, type Operation, operation } from './operation.ts'
+import { type ControlContext, type Operation, operation, read, write } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
 import { done } from './refused.ts'
 import { byId, given, id, maybeTime, name, scopes, tenantId, time, timeOf, version } from './shapes.ts'
@@ -88,9 +88,6 @@ function listingOf(context: ControlContext, { tenant, user, owner, agent }: Name
   const rest = { owner, agent }
   return user === undefined ? { ...rest, tenant } : { ...rest, tenant: tenant ?? homeOf(context), user }
 }
-
-const read = { scope: 'read' } as const
-const write = { scope: 'write' } as const
 
 export const apiKeyOperations: readonly Operation[] = [
   operation({

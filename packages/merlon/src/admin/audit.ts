@@ -4,7 +4,7 @@ import { parseHead } from '../audit/head.ts'
 import { Fault } from '../errors.ts'
 import { everyTenant } from '../identity/reach.ts'
 import { invalid } from './fields.ts'
-import { type ControlContext, type Operation, operation } from './operation.ts'
+import { admin, type ControlContext, type Operation, operation } from './operation.ts'
 import { cursorOf, paging, place } from './page.ts'
 import { tenantId } from './shapes.ts'
 
@@ -51,7 +51,6 @@ function filterOf(context: ControlContext, { tenant, from, to, ...equal }: Filte
   }
 }
 
-const admin = { scope: 'admin' } as const
 const forOperators = { access: admin, reach: 'installation' } as const
 
 const head = z.strictObject({

@@ -4,7 +4,7 @@ import type { SignInRequest } from '../identity/sign-ins.ts'
 import type { IssuedToken } from '../identity/tokens.ts'
 import type { Door } from '../identity/verdict.ts'
 import { invalid } from './fields.ts'
-import { type ControlContext, type Operation, operation } from './operation.ts'
+import { type ControlContext, type Operation, operation, write } from './operation.ts'
 import { done } from './refused.ts'
 import { id, time, timeOf } from './shapes.ts'
 import { password, showUser, user } from './users.ts'
@@ -128,7 +128,7 @@ export const authOperations: readonly Operation[] = [
     method: 'POST',
     path: '/api/auth/password',
     summary: 'Changes your own password, and ends your other sign-ins.',
-    access: { scope: 'write' },
+    access: write,
     refuses: ['entry.unknown', 'rate.exceeded'],
     bodyBytesMax: 4_096,
     body: z.strictObject({ current: password, next: password }),

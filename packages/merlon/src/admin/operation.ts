@@ -8,6 +8,11 @@ import type { ControlParts } from './parts.ts'
 /** What it takes to ask. `open` asks for no credential: the operation checks one itself. */
 export type Access = Requirement | 'open'
 
+/* What nearly all take. */
+export const read = { scope: 'read' } as const
+export const write = { scope: 'write' } as const
+export const admin = { scope: 'admin' } as const
+
 /** One request as an operation sees it: checked, and with nothing in it that its schemas do not name. */
 export interface Input<Params, Query, Body> {
   readonly params: Params

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Operation, operation } from './operation.ts'
+import { type Operation, operation, read } from './operation.ts'
 
 const role = z.strictObject({ name: z.string(), scopes: z.array(z.string()) })
 
@@ -9,7 +9,7 @@ export const roleOperations: readonly Operation[] = [
     method: 'GET',
     path: '/api/roles',
     summary: 'Lists the roles of the configuration. They are changed there.',
-    access: { scope: 'read' },
+    access: read,
     answer: z.strictObject({ items: z.array(role) }),
     run: ({ parts }) => ({
       items: [...parts.roles].map(([name, scopes]) => ({ name, scopes: [...scopes].sort() })),

@@ -3,7 +3,7 @@ import { Fault } from '../errors.ts'
 import { everyTenant } from '../identity/reach.ts'
 import type { ListedSession, SessionReach } from '../session/session-store.ts'
 import type { ControlContext, Operation } from './operation.ts'
-import { operation } from './operation.ts'
+import { admin, operation } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
 import { byId, id, tenantId, time, timeOf } from './shapes.ts'
 
@@ -52,8 +52,6 @@ export interface Sessions {
   /** Ends it, with its streams and the calls under way. Answers whether there was one. */
   end(reach: SessionReach, id: string): Promise<boolean>
 }
-
-const admin = { scope: 'admin' } as const
 
 function reachOf({ actor }: ControlContext, tenant?: string): SessionReach | undefined {
   if (actor.tenant === everyTenant) return tenant === undefined ? { everyTenant: true } : { tenant }

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { SignIn } from '../identity/sign-in-store.ts'
-import { type Operation, operation } from './operation.ts'
+import { type Operation, operation, read, write } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
 import { done } from './refused.ts'
 import { byId, id, maybeTime, tenantId, time, timeOf } from './shapes.ts'
@@ -28,15 +28,13 @@ function show({ id, tenant, user, address, createdAt, expiresAt, revokedAt }: Si
   }
 }
 
-const write = { scope: 'write' } as const
-
 export const signInOperations: readonly Operation[] = [
   operation({
     name: 'sign-ins.list',
     method: 'GET',
     path: '/api/sign-ins',
     summary: 'Lists sign-ins, ended ones included: for an administrator those of the tenant, for others their own.',
-    access: { scope: 'read' },
+    access: read,
     query: z.strictObject({ tenant: tenantId.optional(), user: id.optional(), ...paging }),
     answer: pageOf(signIn),
     run: (context, { query }) =>

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { SubjectBlock } from '../identity/subject-store.ts'
-import { type Operation, operation } from './operation.ts'
+import { admin, type Operation, operation } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
 import { done } from './refused.ts'
 import { byId, id, tenantId, text, time, timeOf } from './shapes.ts'
@@ -27,8 +27,6 @@ function show({ id, issuer, subject, tenant, by, blockedAt }: SubjectBlock): z.i
     blockedAt: timeOf(blockedAt),
   }
 }
-
-const admin = { scope: 'admin' } as const
 
 export const subjectOperations: readonly Operation[] = [
   operation({

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Tenant } from '../identity/tenant-store.ts'
-import { type Operation, operation } from './operation.ts'
+import { admin, type Operation, operation } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
 import { done } from './refused.ts'
 import { byId, given, name, scopes, tenantId, time, timeOf, version } from './shapes.ts'
@@ -28,8 +28,6 @@ function show({ id, name, status, scopes, createdAt, updatedAt, version }: Tenan
     version,
   }
 }
-
-const admin = { scope: 'admin' } as const
 
 export const tenantOperations: readonly Operation[] = [
   operation({

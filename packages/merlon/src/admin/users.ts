@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { everyTenant } from '../identity/reach.ts'
 import type { User } from '../identity/user-store.ts'
-import { type ControlContext, type Operation, operation } from './operation.ts'
+import { admin, type ControlContext, type Operation, operation } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
 import { done } from './refused.ts'
 import { byId, given, id, name, tenantId, time, timeOf, version } from './shapes.ts'
@@ -66,8 +66,6 @@ async function usersOf(
   }
   return found.slice(0, limit)
 }
-
-const admin = { scope: 'admin' } as const
 
 export const userOperations: readonly Operation[] = [
   operation({

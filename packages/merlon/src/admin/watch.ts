@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { Fault } from '../errors.ts'
 import type { Alert } from '../watch/alerts.ts'
-import { type Operation, operation } from './operation.ts'
+import { type Operation, operation, read, write } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
 import { byId, id, maybeTime, time, timeOf } from './shapes.ts'
 
@@ -44,7 +44,7 @@ function show(found: Alert): z.input<typeof alert> {
 }
 
 /* What is watched is the server as a whole, so that a number of one tenant could tell another what happens there. */
-const forOperators = { access: { scope: 'read' }, reach: 'installation' } as const
+const forOperators = { access: read, reach: 'installation' } as const
 /** A key that Prometheus has need reach nothing else. */
 const forMonitors = { access: { scope: 'metrics' }, reach: 'installation', always: true } as const
 
@@ -76,7 +76,7 @@ export const watchOperations: readonly Operation[] = [
     method: 'POST',
     path: '/api/alerts/{id}/acknowledge',
     summary: 'Says that you have taken the alert on. Done twice it stays with the first.',
-    access: { scope: 'write' },
+    access: write,
     reach: 'installation',
     status: 200,
     refuses: ['entry.unknown'],
