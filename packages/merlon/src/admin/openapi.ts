@@ -17,7 +17,7 @@ export function openApiDocument(operations: readonly Operation[]): Json {
       title: 'Merlon control plane',
       version: '1',
       description:
-        'Users, tenants, agents, API keys, sign-ins, sessions, the audit log and alerts of a Merlon server. It takes control keys and access tokens for the control plane, and nothing that opens MCP.',
+        'Users, tenants, agents, API keys, sign-ins, blocked subjects, sessions, the audit log and alerts of a Merlon server. It takes control keys and access tokens for the control plane, and nothing that opens MCP.',
     },
     servers: [{ url: '/' }],
     security: [{ bearer: [] }, { apiKey: [] }],
