@@ -7,8 +7,8 @@ import type { Instant } from '../call.ts'
 import { CatalogError } from '../catalog/catalog-error.ts'
 import { loadCatalog } from '../catalog/load.ts'
 import type { Examined } from '../config/load.ts'
-import { isLoopback } from '../config/rules.ts'
 import type { Config } from '../config/schema.ts'
+import { isLoopback } from '../config/values.ts'
 import { permissions } from '../private-file.ts'
 import type {
   CatalogFacts,

@@ -1,12 +1,9 @@
-import type { Finding, Rule } from './rules.ts'
-
-const when = (found: boolean, finding: Finding): readonly Finding[] => (found ? [finding] : [])
+import { type Rule, when } from './rule.ts'
 
 /** The rules about whose tokens are taken. */
 export const issuerRules: readonly Rule[] = [
   {
     promise: 'An issuer is listed once, and http to it is asked for by name.',
-    source: 'RS-06',
     id: 'CA-331',
     severity: 'error',
     check: ({ identity }) =>
@@ -28,7 +25,6 @@ export const issuerRules: readonly Rule[] = [
   },
   {
     promise: 'What opens the MCP endpoint opens nothing at the control plane.',
-    source: 'AD-01',
     id: 'CA-332',
     severity: 'error',
     check: ({ identity }) =>
@@ -42,7 +38,6 @@ export const issuerRules: readonly Rule[] = [
   },
   {
     promise: 'An issuer grants roles that exist.',
-    source: 'RS-08',
     id: 'CA-333',
     severity: 'error',
     check: ({ identity, roles }) =>

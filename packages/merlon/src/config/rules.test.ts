@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isLoopback, rules } from './rules.ts'
+import { rules } from './rules.ts'
 import { type ConfigInput, configSchema } from './schema.ts'
 
 const rule = (change: object) => ({ name: 'reports', per: ['principal' as const], callsMax: 10, ...change })
@@ -205,18 +205,4 @@ test('every rule has its pair here', () => {
 
 test('the defaults break no rule', () => {
   expect(rules.flatMap((rule) => rule.check(configSchema.parse({})))).toEqual([])
-})
-
-test.each([
-  ['127.0.0.1', true],
-  ['127.8.8.8', true],
-  ['::1', true],
-  ['localhost', true],
-  ['0.0.0.0', false],
-  ['::', false],
-  ['10.0.0.1', false],
-  ['::ffff:127.0.0.1', false],
-  ['127.0.0.1.example', false],
-])('%s is loopback: %j', (host, loopback) => {
-  expect(isLoopback(host)).toBe(loopback)
 })

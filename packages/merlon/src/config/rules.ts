@@ -1,26 +1,8 @@
-import { isIPv4 } from 'node:net'
 import { builtInScopes } from './builtin-scopes.ts'
 import { issuerRules } from './issuer-rules.ts'
 import { nearest } from './near.ts'
-import type { Config } from './schema.ts'
-
-/** What one rule finds. `paths` are the settings it looked at, the one to mend first. */
-export interface Finding {
-  readonly paths: readonly [string, ...string[]]
-  readonly says: string
-  readonly fix: string
-}
-
-export interface Rule {
-  /** The promise, as a sentence. */
-  readonly promise: string
-  readonly source: string
-  /** Its number in the configuration audit, which tells more about it. */
-  readonly id: string
-  /** Whether a finding stops the start or is only said. */
-  readonly severity: 'error' | 'warning'
-  check(config: Config): readonly Finding[]
-}
+import { type Rule, when } from './rule.ts'
+import { isLoopback } from './values.ts'
 
 /** Headers that already mean something; a session id or an event id may not travel in them. */
 const takenHeaders: ReadonlySet<string> = new Set(
@@ -48,22 +30,13 @@ const takenHeaders: ReadonlySet<string> = new Set(
   ].map((name) => name.toLowerCase()),
 )
 
-/** Whether a socket on this address can be reached from this machine alone. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
-}
-
 /** Limits that are there without a rule. */
 const reserved = /^(?:calls$|failures|login)/
-
-const none: readonly Finding[] = []
-const when = (found: boolean, finding: Finding): readonly Finding[] => (found ? [finding] : none)
 
 /** The rules that look at more than one setting. */
 export const rules: readonly Rule[] = [
   {
     promise: 'Beyond loopback it is served only with TLS, or behind a named TLS-terminating proxy.',
-    source: 'TR-01',
     id: 'CA-101',
     severity: 'error',
     check: ({ server, tls }) =>
@@ -75,7 +48,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A certificate comes with its key.',
-    source: 'TR-02',
     id: 'CA-201',
     severity: 'error',
     check: ({ tls }) =>
@@ -88,7 +60,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'Beyond loopback the control plane is served only with TLS, or behind a named TLS-terminating proxy.',
-    source: 'TR-01',
     id: 'CA-121',
     severity: 'error',
     check: ({ admin, server, tls }) =>
@@ -106,7 +77,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'The control plane has a port of its own.',
-    source: 'AD-01',
     id: 'CA-122',
     severity: 'error',
     check: ({ admin, server }) => {
@@ -121,7 +91,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'Beside the MCP endpoint the control plane has paths of its own.',
-    source: 'AD-01',
     id: 'CA-123',
     severity: 'error',
     check: ({ admin, server, health }) =>
@@ -139,7 +108,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'On loopback the Host check cannot be skipped.',
-    source: 'OH-04',
     id: 'CA-102',
     severity: 'error',
     check: ({ server }) =>
@@ -151,7 +119,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'On loopback the Origin check cannot be skipped.',
-    source: 'OH-04',
     id: 'CA-103',
     severity: 'error',
     check: ({ server, cors }) =>
@@ -163,7 +130,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A skipped Host check is said at every start.',
-    source: 'OH-04',
     id: 'CA-104',
     severity: 'warning',
     check: ({ server }) =>
@@ -175,7 +141,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A skipped Origin check is said at every start.',
-    source: 'OH-04',
     id: 'CA-105',
     severity: 'warning',
     check: ({ server, cors }) =>
@@ -187,7 +152,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'The endpoint, the health path and /ready are three different paths.',
-    source: 'TR-09',
     id: 'CA-112',
     severity: 'error',
     check: ({ server, health }) => [
@@ -210,7 +174,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A key that names no lifetime lives no longer than any key may.',
-    source: 'AK-04',
     id: 'CA-303',
     severity: 'error',
     check: ({ authentication }) =>
@@ -222,7 +185,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A role names scopes that exist.',
-    source: 'AU-01',
     id: 'CA-304',
     severity: 'error',
     check: ({ roles, scopes }) => {
@@ -242,7 +204,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'The role of the first key exists.',
-    source: 'A3',
     id: 'CA-305',
     severity: 'error',
     check: ({ roles }) =>
@@ -255,7 +216,6 @@ export const rules: readonly Rule[] = [
   ...issuerRules,
   {
     promise: 'Session ids and event ids travel in headers of their own.',
-    source: 'TR-06',
     id: 'CA-113',
     severity: 'error',
     check: ({ session, resumability }) => [
@@ -280,7 +240,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'Keys do not travel in clear without a word.',
-    source: 'TR-01',
     id: 'CA-108',
     severity: 'warning',
     check: ({ server }) => {
@@ -294,7 +253,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'An empty list denies, and says so.',
-    source: 'SC-06',
     id: 'CA-110',
     severity: 'warning',
     check: ({ server }) =>
@@ -306,7 +264,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'Each limit has a name of its own.',
-    source: 'RL-05',
     id: 'CA-421',
     severity: 'error',
     check: ({ rateLimit }) =>
@@ -320,7 +277,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A limit is counted in whole numbers.',
-    source: 'RL-01',
     id: 'CA-422',
     severity: 'error',
     check: ({ rateLimit }) =>
@@ -337,7 +293,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A limit names scopes that exist, and can hold what a call costs it.',
-    source: 'RL-03',
     id: 'CA-423',
     severity: 'error',
     check: ({ rateLimit, scopes }) =>
@@ -359,7 +314,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A server without a limit says so.',
-    source: 'RL-01',
     id: 'CA-401',
     severity: 'warning',
     check: ({ rateLimit }) =>
@@ -371,7 +325,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A key for notices signs some.',
-    source: 'A20',
     id: 'CA-411',
     severity: 'error',
     check: ({ alerts: { webhook } }) =>
@@ -383,7 +336,6 @@ export const rules: readonly Rule[] = [
   },
   {
     promise: 'A receiver can tell a notice of ours from another.',
-    source: 'A20',
     id: 'CA-412',
     severity: 'warning',
     check: ({ alerts: { webhook } }) =>

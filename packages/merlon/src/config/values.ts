@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
 import * as z from 'zod'
 import { scopePattern } from '../policy/scopes.ts'
 
@@ -51,3 +51,8 @@ function isAddressRange(text: string): boolean {
 
 /** Node fires a timer beyond 2³¹−1 ms at once, so no span may be longer. */
 export const ms = (least: number) => z.int().min(least).max(2_147_483_647)
+
+/** Whether a socket on this address can be reached from this machine alone. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+}

@@ -1,4 +1,4 @@
-import { isLoopback } from '../../config/rules.ts'
+import { isLoopback } from '../../config/values.ts'
 import { type Rule, saidByLoader, setting } from '../rule.ts'
 
 /** The control plane: users, keys, audit. */

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { isLoopback } from '../../config/rules.ts'
+import { isLoopback } from '../../config/values.ts'
 import { type Rule, saidByLoader, setting } from '../rule.ts'
 
 /** A request header that decides something for whoever reads it; a page has no business with it. */

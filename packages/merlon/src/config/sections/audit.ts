@@ -1,6 +1,5 @@
 import * as z from 'zod'
-import { isLoopback } from '../rules.ts'
-import { ms } from '../values.ts'
+import { isLoopback, ms } from '../values.ts'
 
 export const audit = z
   .strictObject({
