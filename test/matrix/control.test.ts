@@ -194,6 +194,24 @@ describe('nobody grants more than they hold', () => {
     expect((await made('users.get', { params: { id: user } })).version).toBe(version)
   })
 
+  test('AU-11: what an administrator has of a user opens nothing once that user is an operator', async () => {
+    const name = unique()
+    const password = 'known to the administrator'
+    const { id } = JSON.parse(
+      (await asked('a.admin', 'users.create', { body: { name, role: 'user', password } })).text,
+    ) as Entry
+    const body = { name, owner: id, scopes: ['read', 'admin'], use: 'control' }
+    const { key } = JSON.parse((await asked('a.admin', 'api-keys.create', { body })).text) as Entry
+    const planted = { ...world.who('a.admin'), credential: key }
+    const reached = async () => (await world.send(planted, 'GET', '/api/tenants')).status
+    const login = async () => (await asked('nobody', 'auth.login', { body: { tenant: 'a', name, password } })).status
+    expect([await reached(), await login()]).toEqual([403, 200])
+    await made('users.update', { params: { id }, body: { role: 'operator' }, version: 1 })
+    await vi.waitFor(async () => expect(await reached()).toBe(401), 5_000)
+    expect(await login()).toBe(401)
+    await made('users.remove', { params: { id } })
+  })
+
   test('AU-11: a tenant keeps its last administrator', async () => {
     const { user = '' } = world.who('b.admin')
     const { version } = await made('users.get', { params: { id: user } })

@@ -233,6 +233,28 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
         expect(left).toHaveLength(1)
       })
 
+      it('AU-11: keep nothing that others may have when they become operators: no key, no sign-in, no password', async () => {
+        await all.users.setPassword('a', ann.id, { digest: '$1' }, now)
+        await all.agents.createAgent(bot, now)
+        await all.keys.createKey(keyOf(ann), now)
+        await all.keys.createKey(keyOf(ann, { id: 'key_bot', name: 'bot', agent: bot.id }), now)
+        await signIn(ann)
+        const before = await revision()
+        const { value: user } = (await all.users.updateUser('a', ann.id, { role: 'operator' }, {}, now + 1)) as {
+          value: object
+        }
+        expect(user).toMatchObject({ role: 'operator', hasPassword: false, version: 3 })
+        expect(await changes(before)).toEqual(['key_ann withdrawn', 'key_bot changed', 'sgn_ann withdrawn'])
+        expect((await all.users.findLogin({ id: ann.id }))?.password).toBeUndefined()
+        expect((await all.keys.findKey('key_ann'))?.revokedAt).toBe(now + 1)
+        // What an operator is given since stays theirs.
+        await all.users.setPassword('a', ann.id, { digest: '$2' }, now)
+        await all.keys.createKey(keyOf(ann, { id: 'key_new', name: 'new' }), now)
+        await all.users.updateUser('a', ann.id, { role: 'operator', name: 'anna' }, {}, now + 2)
+        expect((await all.users.findLogin({ id: ann.id }))?.password).toBe('$2')
+        expect((await all.keys.findKey('key_new'))?.revokedAt).toBeUndefined()
+      })
+
       it('AU-11: keep one administrator of a tenant, where that is asked for', async () => {
         const only = { administrators }
         await all.users.updateUser('a', olga.id, { role: 'user' }, {}, now)

@@ -11,7 +11,8 @@ export interface UserStore {
   findLogin(login: Login): Promise<LoginRecord | undefined>
   listUsers(query: UserQuery): Promise<readonly User[]>
   /**
-   * Disabling a user ends their sign-ins. The last active operator of the installation stays one; and of the roles named in `administrators` the tenant keeps an
+   * Disabling a user ends their sign-ins. Becoming an operator takes keys, sign-ins and password, which administrators of the
+   * tenant may have. The last active operator of the installation stays one; and of the roles named in `administrators` the tenant keeps an
    * active user, if it has one.
    */
   updateUser(

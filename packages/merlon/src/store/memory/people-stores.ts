@@ -135,19 +135,22 @@ export class MemoryUserStore implements UserStore {
     checkReach(tenant)
     const before = this.#expected(tenant, id, only)
     if (typeof before === 'string') return { outcome: before }
+    const rises = change.role === operatorRole && before.shown.role !== operatorRole
     const shown: User = {
       ...before.shown,
       ...change,
       ...(email === undefined ? {} : { email: email ?? undefined }),
+      ...(rises ? { hasPassword: false } : {}),
       updatedAt: now,
       version: before.shown.version + 1,
     }
     const taken = this.#taken({ ...shown, email: email ?? undefined })
     if (taken !== undefined) return { outcome: taken }
-    const refused = this.#replace(before, { ...before, shown }, only)
+    const refused = this.#replace(before, { ...before, shown, ...(rises ? { password: undefined } : {}) }, only)
     if (refused !== undefined) return { outcome: refused }
+    if (rises) this.#revokeKeys(id, now, (key) => key.agent === undefined)
     // A user who is let in again signs in again.
-    if (shown.status === 'disabled') this.#endSignIns(id, undefined, now)
+    if (shown.status === 'disabled' || rises) this.#endSignIns(id, undefined, now)
     return { outcome: 'updated', value: shown }
   }
 
@@ -188,16 +191,20 @@ export class MemoryUserStore implements UserStore {
     const refused = this.#replace(before, { ...before, shown, password: undefined, removed: true }, only)
     if (refused !== undefined) return { outcome: refused }
     const changed = this.#state.revision
-    for (const [keyId, key] of this.#state.keys) {
-      if (key.shown.owner !== id || key.shown.revokedAt !== undefined) continue
-      this.#state.keys.set(keyId, { ...key, shown: { ...key.shown, revokedAt: now }, changed })
-    }
+    this.#revokeKeys(id, now, () => true)
     for (const [agentId, agent] of this.#state.agents) {
       if (agent.shown.owner !== id || agent.removed) continue
       this.#state.agents.set(agentId, { shown: { ...agent.shown, status: 'inactive' }, removed: true, changed })
     }
     this.#endSignIns(id, undefined, now)
     return { outcome: 'updated', value: before.shown }
+  }
+
+  #revokeKeys(owner: string, now: Instant, isMeant: (key: { readonly agent: string | undefined }) => boolean): void {
+    for (const [id, key] of this.#state.keys) {
+      if (key.shown.owner !== owner || key.shown.revokedAt !== undefined || !isMeant(key.shown)) continue
+      this.#state.keys.set(id, { ...key, shown: { ...key.shown, revokedAt: now }, changed: this.#state.revision })
+    }
   }
 
   #endSignIns(user: string, keep: string | undefined, now: Instant): void {

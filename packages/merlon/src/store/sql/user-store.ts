@@ -95,6 +95,7 @@ export class SqlUserStore implements UserStore {
     return this.#acts.change<UserUpdate>(tenant, async (act, changed) => {
       const before = await expected(act, tenant, id, only.expected)
       const { name, role, status } = change
+      const rises = role === operatorRole && before.role !== operatorRole
       const email = change.email ?? undefined
       const taken = await this.#taken(act, tenant, { id, tenant: before.tenant, name: name ?? before.name, email })
       if (taken !== undefined) throw new Refused<UserUpdate>({ outcome: taken })
@@ -105,6 +106,7 @@ export class SqlUserStore implements UserStore {
           ...(change.email === undefined ? {} : { email: change.email }),
           ...(role === undefined ? {} : { role }),
           ...(status === undefined ? {} : { status }),
+          ...(rises ? { password: null } : {}),
           updated_at: now,
           version: before.version + 1,
           changed,
@@ -113,7 +115,8 @@ export class SqlUserStore implements UserStore {
         .execute()
       await this.#keepSomebody(act, tenant, before, only)
       // A user who is let in again signs in again.
-      if (status === 'disabled') await endSignIns(act, id, undefined, changed, now)
+      if (status === 'disabled' || rises) await endSignIns(act, id, undefined, changed, now)
+      if (rises) await revokeKeys(act, id, 'own', changed, now)
       return { outcome: 'updated', value: userOf((await rowWithin(act, tenant, id))!) }
     })
   }
@@ -167,12 +170,7 @@ export class SqlUserStore implements UserStore {
         .where('id', '=', id)
         .execute()
       await this.#keepSomebody(act, tenant, before, only)
-      await act
-        .updateTable('api_keys')
-        .set({ revoked_at: now, changed })
-        .where('owner', '=', id)
-        .where('revoked_at', 'is', null)
-        .execute()
+      await revokeKeys(act, id, 'all', changed, now)
       await act
         .updateTable('agents')
         .set({ removed_at: now, status: 'inactive', changed })
@@ -237,6 +235,13 @@ async function expected(act: Act, tenant: TenantReach, id: string, version: numb
   if (row === undefined) throw new Refused<UserUpdate>({ outcome: 'unknown' })
   if (version !== undefined && version !== row.version) throw new Refused<UserUpdate>({ outcome: 'changed' })
   return row
+}
+
+/** `own`: without those of their agents. */
+async function revokeKeys(act: Act, owner: string, which: 'own' | 'all', changed: number, now: Instant): Promise<void> {
+  let keys = act.updateTable('api_keys').set({ revoked_at: now, changed }).where('owner', '=', owner)
+  if (which === 'own') keys = keys.where('agent', 'is', null)
+  await keys.where('revoked_at', 'is', null).execute()
 }
 
 async function endSignIns(
