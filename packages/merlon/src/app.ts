@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import { pino } from 'pino'
 import type { Clock, RandomBytes } from './call.ts'
@@ -20,8 +21,10 @@ import { openWatch } from './observe.ts'
 import { handOn, startEntry } from './open-audit.ts'
 import { makeDataFolder } from './private-file.ts'
 import { serve } from './serve.ts'
+import { lifelongMs, type ServingStdio, serveStdio } from './serve-stdio.ts'
 import { lockForServing } from './serving-lock.ts'
 import { MemoryLimitStore } from './store/memory/limit-store.ts'
+import { MemorySessionStore } from './store/memory/session-store.ts'
 import { RedisLimitStore } from './store/redis/limit-store.ts'
 import { SqlDataKeyStore } from './store/sql/data-key-store.ts'
 import { openDatabase, type SqlDatabase } from './store/sql/database.ts'
@@ -29,6 +32,7 @@ import { type Glance, glance } from './store/sql/glance.ts'
 import { SqlHistoryStore } from './store/sql/history-store.ts'
 import { sqlIdentity } from './store/sql/identity-stores.ts'
 import { SqlSessionStore } from './store/sql/session-store.ts'
+import type { LineOutput } from './transport/stdio.ts'
 import { version } from './version.ts'
 import { describeFailure } from './watch/failure.ts'
 
@@ -68,52 +72,24 @@ export interface Server {
  * a secret, a file of the catalog, the store.
  */
 export async function openServer(options: ServerOptions): Promise<Server> {
-  const { config, secrets } = settingsOf(options)
-  const { clock = Date.now, random = randomBytes, mode = 'start' } = options
-  const steadyClock = options.clock ?? (() => Math.trunc(performance.now()))
-  const log = options.log ?? defaultLog(config)
-  let limits: Awaited<ReturnType<typeof openLimits>> | undefined
-  const own = new MemoryLimitStore()
-  const countedIn = () => limits?.store ?? own
-  const folder = resolve(options.project, config.store.folder)
-  makeDataFolder(folder)
-  const lock = secrets.databaseUrl === undefined ? await lockFolder(folder) : undefined
-  let opened: Installation | undefined
-  let keeping: ReturnType<typeof openSessions> | undefined
+  const parts = await openParts(options, process.stdout)
+  const { config, installation, clock, random, log } = parts
+  let kept: ReturnType<typeof openSessions> | undefined
   try {
-    const { installation, database } = await open(options.project, config, secrets, {
-      ...{ clock, steadyClock, random, log, countedIn },
-    })
-    opened = installation
-    if (config.audit.stdout) handOn(installation.audit, process.stdout)
-    await installation.follow()
-    limits = await openLimits(config, secrets, installation.audit, log)
-    const watch = openWatch({ config, secrets, installation, version, log, clock, steadyClock, random })
-    installation.audit.onTampered(() => watch.happened('audit-tampered'))
-    const shared = secrets.databaseUrl !== undefined
-    const kept = openSessions({ config, installation, database, shared, log, clock, random })
-    keeping = kept
+    const { database, shared } = parts
+    kept = openSessions({ config, installation, database, shared, log, clock, random })
     const serving = await serve({
-      project: options.project,
-      config,
-      installation,
+      ...parts,
       sessions: kept.sessions,
       history: kept.history,
-      limits: limits.store,
-      watch,
-      control: (sessions) => controlParts({ installation, sessions, watch, clock, random }),
-      mode,
-      log,
-      clock,
-      steadyClock,
-      random,
+      control: (sessions) => controlParts({ ...parts, sessions }),
     })
     // Not before it serves: a key made by a start that fails would never be shown, and there is but one first key.
     const firstKey = await installation.makeFirstKey().catch(async (error: unknown) => {
       await serving.close()
       throw error
     })
-    installation.audit.append(startEntry(config, version))
+    parts.began()
     return {
       url: serving.url,
       control: serving.control,
@@ -121,15 +97,111 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       keys: installation.keys,
       async close() {
         await serving.close()
-        await kept.close()
+        await kept?.close()
+        await parts.close()
+      },
+    }
+  } catch (error) {
+    await kept?.close()
+    await parts.close()
+    throw error
+  }
+}
+
+/** Which project to serve over a pipe, and to whom. */
+export interface StdioOptions extends ServerOptions {
+  /** The API key whose rights the host has. */
+  readonly credential: string
+  readonly input: Readable
+  readonly output: LineOutput
+}
+
+/**
+ * Serves the catalog over a pair of streams to the process that started this one. Rejects with the Fault where the key is
+ * not good. It holds the data folder as a server does: sessions end with the pipe, and nothing is printed on `output` but
+ * messages, so that lines of the audit log go to standard error.
+ */
+export async function openStdio(options: StdioOptions): Promise<ServingStdio> {
+  const { credential, input, output } = options
+  const parts = await openParts(options, process.stderr)
+  const { config } = parts
+  try {
+    const serving = await serveStdio({
+      ...parts,
+      ...{ credential, input, output },
+      sessions: config.session.enabled ? new MemorySessionStore(lifelongMs) : undefined,
+      history: undefined,
+      control: (sessions) => controlParts({ ...parts, sessions }),
+    })
+    parts.began()
+    let closing: Promise<void> | undefined
+    return {
+      ...serving,
+      close() {
+        closing ??= serving.close().then(parts.close)
+        return closing
+      },
+    }
+  } catch (error) {
+    await parts.close()
+    throw error
+  }
+}
+
+/** Opens what is the same whoever is served. `lines` gets the audit log, where it is handed on. */
+async function openParts(options: ServerOptions, lines: Writable) {
+  const { config, secrets } = settingsOf(options)
+  const { project, clock = Date.now, random = randomBytes, mode = 'start' } = options
+  const steadyClock = options.clock ?? (() => Math.trunc(performance.now()))
+  const log = options.log ?? defaultLog(config)
+  let limits: Awaited<ReturnType<typeof openLimits>> | undefined
+  const own = new MemoryLimitStore()
+  const countedIn = () => limits?.store ?? own
+  const folder = resolve(project, config.store.folder)
+  makeDataFolder(folder)
+  const shared = secrets.databaseUrl !== undefined
+  const lock = shared ? undefined : await lockFolder(folder)
+  let opened: Installation | undefined
+  try {
+    const { installation, database } = await open(project, config, secrets, {
+      ...{ clock, steadyClock, random, log, countedIn },
+    })
+    opened = installation
+    if (config.audit.stdout) handOn(installation.audit, lines)
+    await installation.follow()
+    limits = await openLimits(config, secrets, installation.audit, log)
+    const watch = openWatch({ config, secrets, installation, version, log, clock, steadyClock, random })
+    installation.audit.onTampered(() => watch.happened('audit-tampered'))
+    const { store } = limits
+    let serves = false
+    return {
+      ...{
+        project,
+        config,
+        installation,
+        database,
+        shared,
+        limits: store,
+        watch,
+        mode,
+        log,
+        clock,
+        steadyClock,
+        random,
+      },
+      /** Notes that it serves now. */
+      began() {
+        installation.audit.append(startEntry(config, version))
+        serves = true
+      },
+      async close() {
         await limits?.close()
-        installation.audit.append({ type: 'server', success: true, level: 'info', action: 'stop' })
+        if (serves) installation.audit.append({ type: 'server', success: true, level: 'info', action: 'stop' })
         await installation.close()
         lock?.release()
       },
     }
   } catch (error) {
-    await keeping?.close()
     await limits?.close()
     await opened?.close()
     lock?.release()

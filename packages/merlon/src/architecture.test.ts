@@ -61,6 +61,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'control-parts.ts',
     'control-socket.ts',
     'serve.ts',
+    'serve-stdio.ts',
+    'transport/stdio.ts:types',
     'serving-lock.ts',
     'every.ts',
     'store',
@@ -117,6 +119,19 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'dispatch:types',
     'catalog/watch.ts',
     'identity/dpop.ts',
+  ],
+  // The same calls over a pipe. Its control plane is the socket of the data folder.
+  'serve-stdio.ts': [
+    'assembly.ts',
+    'admin:types',
+    'audit:types',
+    'control-parts.ts',
+    'serve-admin.ts',
+    'observe.ts',
+    'transport',
+    'guard',
+    'dispatch/session-endpoints.ts',
+    'dispatch:types',
   ],
   // The table of operations, and its client. How they are reached over HTTP is for control-routes.ts.
   admin: ['wire/json.ts', 'control-socket.ts', ...slices],

@@ -86,7 +86,9 @@ const tickMs = 500
 export async function assemble(
   options: AssemblyOptions,
   doors: Pick<Gate, 'hosts' | 'origins' | 'proxies'>,
-  changes: Partial<Pick<Services, 'responseMode' | 'sessionDurationMs'>> = {},
+  changes: Partial<Pick<Services, 'responseMode' | 'sessionDurationMs'>> & {
+    readonly placeOf?: (address: string) => string
+  } = {},
 ): Promise<Assembly> {
   const { config, installation, sessions, history, watch, log, clock, steadyClock, random } = options
   const { limits } = config
@@ -147,7 +149,7 @@ export async function assemble(
     ]),
   )
   const others = { audit: 'access', series: watch.method('other') }
-  const record = recorder(installation.audit, clock, kinds, others, watch, installation.argumentDigest)
+  const record = recorder(installation.audit, clock, kinds, others, watch, installation.argumentDigest, changes.placeOf)
   const settled: Recorder = (call, fault, outcome) => {
     settle({ limiter, steadyClock }, call.reserved, fault)
     record(call, fault, outcome)

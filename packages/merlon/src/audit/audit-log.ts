@@ -30,6 +30,8 @@ export interface AuditEntry {
   readonly level: 'info' | 'warn' | 'error'
   readonly requestId?: string | undefined
   readonly ip?: string | undefined
+  /** Over what it came, where that has no address. */
+  readonly transport?: 'stdio' | undefined
   /** The public id of the credential. */
   readonly clientId?: string | undefined
   readonly principal?: string | undefined

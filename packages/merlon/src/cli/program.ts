@@ -7,6 +7,7 @@ import { registerNoun } from './control-command.ts'
 import { groups, single } from './control-commands.ts'
 import { failureOf } from './explain-failure.ts'
 import { registerServerCommands } from './server-command.ts'
+import { registerStdioCommand } from './stdio.ts'
 
 /** Runs one command line. Answers its exit code: 0 done, 1 refused or failed, 2 the command line itself is wrong. */
 export async function run(args: readonly string[], context: CliContext): Promise<number> {
@@ -38,6 +39,7 @@ export function buildProgram(context: CliContext, exitWith: (exitCode: number) =
     .version(version, '--version', 'print the version')
     .helpOption('--help', 'show what a command takes')
   registerServerCommands(program, context, exitWith)
+  registerStdioCommand(program, context, exitWith)
   registerBuildCommand(program, context)
   for (const noun of single) registerNoun(program, noun, context, exitWith)
   for (const [name, nouns] of groups) {

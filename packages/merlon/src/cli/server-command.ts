@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { credentialNames } from '../config/environment.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { type CliContext, CliError, loadProject, mustBeProject, type ProjectOption, withProject } from './context.ts'
 import { firstStartText } from './first-start.ts'
@@ -70,7 +71,7 @@ export function registerServerCommands(
 }
 
 /** Refuses to start what the audit calls fatal, as far as the process itself shows it; `dev` only says so. */
-async function judgeProcess(
+export async function judgeProcess(
   mode: 'start' | 'dev',
   context: CliContext,
   loaded: Pick<LoadedConfig, 'config' | 'origins' | 'secrets'>,
@@ -152,8 +153,8 @@ export function untilStopped(
   })
 }
 
-/** Gives `.env` to the tools, as every Node.js project expects, and takes our own secrets out of their reach. */
-function lendEnvironment(env: Readonly<Record<string, string>>, secretNames: readonly string[]): void {
+/** Gives `.env` to the tools, as every Node.js project expects, and takes our own secrets, and credentials of ours, out of their reach. */
+export function lendEnvironment(env: Readonly<Record<string, string>>, secretNames: readonly string[]): void {
   for (const [name, value] of Object.entries(env)) process.env[name] ??= value
-  for (const name of secretNames) delete process.env[name]
+  for (const name of [...secretNames, ...credentialNames]) delete process.env[name]
 }

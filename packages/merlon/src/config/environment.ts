@@ -34,8 +34,8 @@ const unusedNames: ReadonlyMap<string, string> = new Map([
   ['HTTPS_PORT', 'with SSL_CERT_PATH and SSL_KEY_PATH the one port speaks TLS; set PORT'],
 ])
 
-/** Read by the command line, when it asks a control plane elsewhere. No settings. */
-const commandLineNames: ReadonlySet<string> = new Set(['MERLON_CONTROL_KEY', 'MERLON_TOKEN'])
+/** Credentials that the command line is given: for a control plane elsewhere, and for a pipe. No settings. */
+export const credentialNames: ReadonlySet<string> = new Set(['MERLON_CONTROL_KEY', 'MERLON_TOKEN', 'MERLON_API_KEY'])
 
 const secretLike = /(?:SECRET|KEY|TOKEN|PASSWORD|PASSPHRASE|CREDENTIALS?)$|^(?:DATABASE|REDIS)_URL$/
 
@@ -92,7 +92,7 @@ export function readEnvironment(
   const set: { setting: Setting; value: unknown; origin: string }[] = []
   const problems: Problem[] = []
   for (const [name, { value, origin }] of environment) {
-    if (!name.startsWith('MERLON_') || referenced.has(name) || commandLineNames.has(name)) continue
+    if (!name.startsWith('MERLON_') || referenced.has(name) || credentialNames.has(name)) continue
     const setting = settingsByEnvironment.get(name)
     if (setting === undefined) {
       const near = nearest(name, settingsByEnvironment.keys())

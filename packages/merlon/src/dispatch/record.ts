@@ -48,6 +48,11 @@ export interface CallCounts {
   ): void
 }
 
+/** Where a call came from, as a member of its record. */
+function ipOf(address: string): string {
+  return `"ip":${auditText(address)}`
+}
+
 /**
  * Writes the record of an admitted call, and counts it. A client that cancels or leaves is no failure. The path of a call ends here, so
  * the line is put together by hand.
@@ -59,6 +64,7 @@ export function recorder(
   others: CallKind,
   counts: CallCounts,
   argumentDigest?: ((text: string) => string) | undefined,
+  placeOf: (address: string) => string = ipOf,
 ): Recorder {
   return ({ message, principal, target, envelope, requestId, address, startedAt }, fault, outcome) => {
     const method = message.kind === 'response' ? 'response' : message.method
@@ -66,7 +72,7 @@ export function recorder(
     const { level, success } = fault === undefined || fault.code === 'call.cancelled' ? done : endedBy(fault)
     const durationMs = clock() - startedAt
     const tool = type === 'tool_access' ? target?.name : undefined
-    let line = `"level":"${level}","type":"${type}","success":${success},${who(principal)},"ip":${auditText(address)},"requestId":"${requestId}","method":${auditText(method)}`
+    let line = `"level":"${level}","type":"${type}","success":${success},${who(principal)},${placeOf(address)},"requestId":"${requestId}","method":${auditText(method)}`
     if (target?.name !== undefined) line += `,"${type === 'tool_access' ? 'tool' : 'target'}":${auditText(target.name)}`
     if (target !== undefined && target.requirement !== 'authenticated') line += `,"scope":"${target.requirement.scope}"`
     if (fault !== undefined) line += faultMembers(fault)

@@ -65,7 +65,7 @@ function pinned({ head }: Arrival, session: Session): void {
   if (named !== undefined && named !== session.version) throw new Fault('session.revision')
 }
 
-function withSession(call: Arrival, envelope: Envelope, session: Session): Envelope {
+export function withSession(call: Arrival, envelope: Envelope, session: Session): Envelope {
   pinned(call, session)
   const revision = call.gate.stateful.get(session.version) ?? envelope.revision
   const { progressToken, trace } = envelope

@@ -47,7 +47,11 @@ function mirrored(headers: Arrival['head']['headers']) {
   }
 }
 
-function revisionNamed(known: ReadonlyMap<string, Revision>, named: string | undefined, message: Message): Revision {
+export function revisionNamed(
+  known: ReadonlyMap<string, Revision>,
+  named: string | undefined,
+  message: Message,
+): Revision {
   const opening = message.kind === 'request' && message.method === 'initialize'
   if (opening) return known.get(negotiate(message.params['protocolVersion']))!
   // Without the header the session's own revision holds; bindSession puts it in place.
@@ -60,7 +64,7 @@ function revisionNamed(known: ReadonlyMap<string, Revision>, named: string | und
   return revision
 }
 
-function statefulEnvelope(message: Message, revision: Revision, headers: Arrival['head']['headers']): Envelope {
+export function statefulEnvelope(message: Message, revision: Revision, headers: Arrival['head']['headers']): Envelope {
   const params = message.kind === 'response' ? {} : message.params
   const given = params['_meta']
   const meta = isObject(given) ? given : undefined

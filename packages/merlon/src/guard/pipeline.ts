@@ -16,6 +16,14 @@ import { decode, readBody, settleRevision } from './decode.ts'
 import type { Arrival } from './gate.ts'
 import { limitAddress } from './limit-address.ts'
 import { limitCall, peekLimits, takeLimits } from './limit-calls.ts'
+import {
+  authenticateLocal,
+  bindLocalSession,
+  checkId,
+  type LocalArrival,
+  pipeAddress,
+  settleLocalRevision,
+} from './local.ts'
 import { resolveAddress } from './resolve-address.ts'
 
 /*
@@ -90,6 +98,26 @@ export const controlLocal = (operator: Principal, bodyBytesMax: number, always: 
     .and(actAs(operator))
     .and(readJson(bodyBytesMax))
     .and(decodeJson)
+
+/*
+ * The pipe to the process that started this one. A line is decoded first: an answer without the id of its request would
+ * reach nobody, and who sends it was settled when the pipe was opened. From there on it is the same tail.
+ */
+const line = chain<LocalArrival>().and(assignRequestId).and(pipeAddress)
+/** Whether the key of the environment opens the pipe at all. */
+export const stdioKnown = line.and(checkLoad).and(authenticateLocal)
+export const stdio = line
+  .and(decode)
+  .and(checkId)
+  .and(checkLoad)
+  .and(limitAddress)
+  .and(authenticateLocal)
+  .and(peekLimits('mcp'))
+  .and(settleLocalRevision)
+  .and(bindLocalSession)
+  .and(authorize)
+  .and(takeLimits)
+  .and(checkArguments)
 
 /** Health, readiness and metadata: open by their chain, never by their path. */
 export const open = edge

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Message } from '../call.ts'
-import type { Fault } from '../errors.ts'
+import { Fault } from '../errors.ts'
 import { encodeError, encodeResult } from '../wire/json-rpc.ts'
 import { retryAfter } from '../wire/retry-after.ts'
 import type { Envelope } from '../wire/revision.ts'
@@ -88,6 +88,28 @@ export function refusalBody(
     message: fault.sentence,
     data: fault.code === 'internal' ? { code, requestId } : { code, ...fault.detail.data },
   })
+}
+
+/**
+ * The answer on a pipe, where there is nothing beside the message: when to come back stands in it too. `undefined` for what
+ * is never answered, a notification and a response (JSON-RPC 2.0 §4.1).
+ */
+export function refusalLine(
+  fault: Fault,
+  call: { readonly message: unknown; readonly envelope: unknown; readonly requestId: string | undefined },
+): string | undefined {
+  const message = call.message as Message | undefined
+  if (message === undefined) {
+    const { code, rpc } = fault.spec
+    return encodeError(undefined, { code: rpc, message: fault.sentence, data: { code } })
+  }
+  if (message.kind !== 'request') return undefined
+  const { http } = fault.spec
+  const told =
+    http === 429 || http === 503
+      ? new Fault(fault.code, { ...fault.detail, data: { ...fault.detail.data, retryAfter: retryAfter(fault) } })
+      : fault
+  return refusalBody(told, message, call.envelope as Envelope | undefined, call.requestId)
 }
 
 function isToolCall(message: Message | undefined): message is Extract<Message, { kind: 'request' }> {

@@ -56,7 +56,7 @@ export function readEnvelope(message: Message, headers: MirroredHeaders, revisio
   if (message.kind === 'response') throw new Fault('request.invalid', { reason: 'response' })
   if (message.kind === 'notification') {
     // This revision defines no client notification over HTTP and no header rules for one: it is accepted and does nothing.
-    return { revision, client: noClient, progressToken: undefined, logLevel: undefined, trace: undefined }
+    return { ...silent, revision }
   }
   const given = message.params['_meta']
   const meta = isObject(given) ? given : undefined
@@ -74,6 +74,24 @@ export function readEnvelope(message: Message, headers: MirroredHeaders, revisio
   }
   if (meta === undefined || claimed === undefined)
     throw new Fault('meta.invalid', { says: 'protocolVersion is missing.' })
+  return envelopeOf(meta, headers, revision)
+}
+
+/** The same where there are no headers to hold it against: on a pipe the message says all (stdio, "Request Metadata"). */
+export function readBareEnvelope(message: Message, revision: Revision): Envelope {
+  if (message.kind === 'response') throw new Fault('request.invalid', { reason: 'response' })
+  if (message.kind === 'notification') return { ...silent, revision }
+  const meta = message.params['_meta']
+  const claimed = isObject(meta) ? meta[key.version] : undefined
+  if (claimed !== statelessVersion) {
+    throw new Fault('revision.unsupported', { data: { supported: [statelessVersion], requested: claimed } })
+  }
+  return envelopeOf(meta as Params, noHeaders, revision)
+}
+
+const noHeaders: MirroredHeaders = Object.freeze({})
+
+function envelopeOf(meta: Params, headers: MirroredHeaders, revision: Revision): Envelope {
   const capabilities = meta[key.capabilities]
   if (!isObject(capabilities)) throw new Fault('meta.invalid', { says: 'clientCapabilities is missing.' })
   const logLevel = meta[key.logLevel]
@@ -88,6 +106,7 @@ export function readEnvelope(message: Message, headers: MirroredHeaders, revisio
 }
 
 const noClient: Client = Object.freeze({ name: undefined, version: undefined, capabilities: Object.freeze({}) })
+const silent = Object.freeze({ client: noClient, progressToken: undefined, logLevel: undefined, trace: undefined })
 
 /** Client info is self-reported and optional: what is not a short string is left out. */
 export function readClient(info: unknown, capabilities: Params): Client {
