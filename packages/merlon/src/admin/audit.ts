@@ -9,27 +9,28 @@ import { cursorOf, paging, place } from './page.ts'
 import { tenantId } from './shapes.ts'
 
 const text = z.string().min(1).max(256).optional()
+const moment = z.iso.datetime('takes a time in UTC, as 2026-11-22T08:00:00Z').optional()
 const flag = z.preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean())
 
 /** What is given must be equal: a pattern, or a sign of one, is text like any other. */
 const filter = {
   tenant: tenantId.optional(),
-  from: z.iso.datetime().optional().describe('The first moment that counts, in UTC.'),
-  to: z.iso.datetime().optional().describe('The first moment that counts no longer.'),
-  type: text,
-  level: text,
-  success: flag.optional(),
-  requestId: text,
+  from: moment.describe('The first moment that counts, in UTC, as 2026-11-22T08:00:00Z.'),
+  to: moment.describe('The first moment that counts no longer, in the same form.'),
+  type: text.describe('The sort of record, as tool_access.'),
+  level: text.describe('One of info, warn and error.'),
+  success: flag.optional().describe('Only what was done, or only what was not.'),
+  requestId: text.describe('The id that the answer had in X-Request-Id.'),
   clientId: text.describe('The public id of a credential.'),
-  principal: text,
-  key: text,
-  action: text,
-  by: text,
-  target: text,
-  method: text,
-  tool: text,
-  code: text,
-  ip: text,
+  principal: text.describe('The id of the user or agent who called.'),
+  key: text.describe('The id of the key that was changed.'),
+  action: text.describe('What was changed, as user.disable.'),
+  by: text.describe('Who changed it: the id of a user, or local-operator.'),
+  target: text.describe('The resource or prompt that was asked for.'),
+  method: text.describe('The method or operation, as tools/call.'),
+  tool: text.describe('The name of a tool.'),
+  code: text.describe('What the caller was told, as RATE_LIMITED.'),
+  ip: text.describe('The address of the caller.'),
 }
 
 type Filter = z.output<z.ZodObject<typeof filter>>
