@@ -7,6 +7,12 @@ export const recordColumns: readonly Column[] = [
   column('TYPE', 'type'),
   { head: 'WHO', of: ({ by, clientId, principal, ip }: Thing) => by ?? clientId ?? principal ?? ip },
   { head: 'WHAT', of: ({ action, tool, method }: Thing) => action ?? tool ?? method },
-  { head: 'OF', of: ({ target, key, tenant }: Thing) => target ?? key ?? tenant },
+  { head: 'OF', of: ({ target, key, detail, tenant }: Thing) => target ?? key ?? changedIn(detail) ?? tenant },
   { head: 'OUTCOME', of: ({ code, outcome, success }: Thing) => code ?? outcome ?? (success ? 'done' : 'refused') },
 ]
+
+/** Whom a change was of. */
+function changedIn(detail: unknown): unknown {
+  const { signIn, agent, user } = (detail ?? {}) as Thing
+  return signIn ?? agent ?? user
+}

@@ -26,6 +26,7 @@ export const verifyCommand: ControlCommand = {
     const verdict = await verifyFiles(context, files, publicKey, options['heads'] as string | undefined)
     if (options.json) context.out(json(verdict))
     else context.out(verdictText(verdict))
+    if (verdict.ok && options['heads'] === undefined) context.say(withoutHeads)
     return verdict.ok ? 0 : 1
   },
   prepare: ({ body }, { context, options }) => {
@@ -34,6 +35,9 @@ export const verifyCommand: ControlCommand = {
   says: (verdict) => verdictText(verdict as unknown as AuditVerdict),
   exitCode: ({ ok }) => (ok ? 0 : 1),
 }
+
+/** The log alone cannot tell that its end, or all of it, is another. */
+const withoutHeads = 'without --heads, whether the end was cut off cannot be told; keep what `merlon audit head` prints'
 
 async function verifyFiles(
   context: CliContext,

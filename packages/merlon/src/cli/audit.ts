@@ -30,7 +30,10 @@ export const auditNoun: Noun = {
     {
       name: 'head',
       operation: 'audit.head',
-      unknown: 'nothing is signed yet',
+      unknown: {
+        says: 'nothing is signed yet',
+        hint: 'that is done within audit.headMs of a start, ten seconds: run it again',
+      },
       does: 'print the newest signed head; keep it elsewhere, for it proves later what the log said',
       says: (head) => JSON.stringify(head),
     },

@@ -4,7 +4,7 @@ import { operationsByName } from '../admin/operations.ts'
 import { type CliContext, CliError, mustConfirm } from './context.ts'
 import { addFlags, type Flag, type FlagTable, flagsOf, readFlags, takes } from './operation-flags.ts'
 import { cell, json, lines, table } from './plain.ts'
-import { type Asked, explainRefusal } from './refusal.ts'
+import { type Asked, explainRefusal, type Unknown } from './refusal.ts'
 import { mustHaveSecret, type SecretWords, withSecret } from './secret-input.ts'
 import { type Asking, type ControlOptions, openControl, withControl } from './which-control.ts'
 
@@ -76,7 +76,7 @@ export interface ControlCommand {
   /** Does it without a control plane, where the options say so, and answers the exit code. */
   readonly before?: (context: CliContext, options: Options) => Promise<number | undefined>
   /** What it means that there is no such entry, where nothing is named on the line. */
-  readonly unknown?: string
+  readonly unknown?: Unknown
   /** The exit code that an answer earns. Default 0. */
   readonly exitCode?: (answer: Thing) => number
   /** Adds to what was given, or refuses it. */

@@ -5,6 +5,8 @@ import { mustHaveTwo } from './secret-input.ts'
 const newPassword = { word: 'password', question: 'New password', twice: true } as const
 
 /** Signing in and out at a control plane elsewhere. The local operator needs neither. */
+const noSignIn = { says: 'the credential is of no sign-in', hint: '`merlon whoami` shows who you are there' }
+
 export const ownNoun: Noun = {
   name: 'login',
   does: 'sign in at a control plane elsewhere',
@@ -35,7 +37,7 @@ export const ownNoun: Noun = {
     {
       name: 'renew',
       operation: 'auth.renew',
-      unknown: 'the credential is of no sign-in',
+      unknown: noSignIn,
       does: 'get a new token for the sign-in that the present one is of',
       flags: { 'body.resource': { does: 'the address that the token is for (default: the control plane)' } },
       says: ({ accessToken }) => String(accessToken),
@@ -44,7 +46,7 @@ export const ownNoun: Noun = {
     {
       name: 'logout',
       operation: 'auth.logout',
-      unknown: 'the credential is of no sign-in',
+      unknown: noSignIn,
       does: 'end the sign-in that the token is of',
       says: () => 'signed out',
     },
@@ -52,7 +54,7 @@ export const ownNoun: Noun = {
     {
       name: 'change-password',
       operation: 'auth.change-password',
-      unknown: 'the credential is of no sign-in',
+      unknown: noSignIn,
       does: 'change your own password, and end your other sign-ins',
       secret: { ...newPassword, prepared: true },
       prepare: async ({ body }, { context, options }) => {

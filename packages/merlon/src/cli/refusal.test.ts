@@ -49,8 +49,8 @@ describe('a refusal in the words of the command line', () => {
     ],
     [
       { status: 404 },
-      { unknown: 'nothing is signed yet' },
-      'nothing is signed yet | `merlon whoami` shows who you are there',
+      { unknown: { says: 'nothing is signed yet', hint: 'run it again' } },
+      'nothing is signed yet | run it again',
     ],
     [
       { status: 403, detail: 'Required scope: admin' },

@@ -4,6 +4,12 @@ import { CliError } from './context.ts'
 import type { Flag } from './operation-flags.ts'
 import { plain } from './plain.ts'
 
+/** What a 404 means where nothing is named, and the next thing to try. */
+export interface Unknown {
+  readonly says: string
+  readonly hint: string
+}
+
 /** What a refusal is about, so that it can be told in the words of the command. */
 export interface Asked {
   /** As `key`. */
@@ -16,7 +22,7 @@ export interface Asked {
   /** What was given, by the names of the fields. */
   readonly given: Readonly<Record<string, unknown>>
   /** What a 404 means, where nothing is named. */
-  readonly unknown: string | undefined
+  readonly unknown: Unknown | undefined
   /** The first thing on the line, where it stands for a field: `body.name`. */
   readonly first: string | undefined
   readonly local: boolean
@@ -69,7 +75,7 @@ function unknown({ noun, named, given, unknown }: Asked): { says: string; hint: 
     const name = given[field]
     if (typeof name === 'string') return notThere(what, name)
   }
-  return { says: unknown ?? 'there is no such entry', hint: '`merlon whoami` shows who you are there' }
+  return unknown ?? { says: 'there is no such entry', hint: '`merlon whoami` shows who you are there' }
 }
 
 const namingFields = [
