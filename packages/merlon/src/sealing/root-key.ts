@@ -59,7 +59,7 @@ export function openRootKey({ folder, storeHasData, random }: RootKeyPlace): Roo
   if (text !== undefined) return { key: keyOf(text, path, storeHasData), created: false }
   if (storeHasData) {
     throw new Error(
-      `the root key ${path} is missing, and the store holds data made with it; ${restore}, or name the key in secrets.rootKey`,
+      `the root key ${path} is missing, and the store holds data made with it; ${restore}, or ENCRYPTION_KEY into .env if the key came from there`,
     )
   }
   const created = writeOnce(folder, path, `${freshKeyMaterial(random)}\n`)
