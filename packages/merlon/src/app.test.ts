@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { openServer, type Server } from './app.ts'
-import { localOperator } from './identity/keys.ts'
+import { localOperator } from './identity/actor.ts'
 import { lockForServing } from './serving-lock.ts'
 
 let project: string

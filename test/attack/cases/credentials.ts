@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
+import { localOperator } from '../../../packages/merlon/src/identity/actor.ts'
 import type { KeyRequest } from '../../../packages/merlon/src/identity/keys.ts'
-import { localOperator } from '../../../packages/merlon/src/identity/keys.ts'
 import { type AttackCase, each } from '../attack-case.ts'
 import type { Answer } from '../connection.ts'
 import { issue, type Target } from '../harness.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { localOperator } from '../../../packages/merlon/src/identity/keys.ts'
+import { localOperator } from '../../../packages/merlon/src/identity/actor.ts'
 import type { AttackCase } from '../attack-case.ts'
 import type { Connection } from '../connection.ts'
 import type { Target } from '../harness.ts'

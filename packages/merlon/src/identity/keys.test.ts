@@ -3,12 +3,13 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { Fault } from '../errors.ts'
 import { scopeSet } from '../policy/scopes.ts'
 import { memoryIdentity } from '../store/memory/identity-stores.ts'
+import { type Actor, localOperator } from './actor.ts'
 import { ChangePoll } from './change-poll.ts'
 import type { IdentityStores } from './identity-store.ts'
 import { keyDigest } from './key-digest.ts'
 import { KeyRing } from './key-ring.ts'
 import type { KeyStore } from './key-store.ts'
-import { type Actor, Keys, localOperator } from './keys.ts'
+import { Keys } from './keys.ts'
 import { everyTenant } from './reach.ts'
 import { type Change, Recorder } from './recorded.ts'
 
@@ -18,6 +19,17 @@ const digest = keyDigest(createSecretKey(randomBytes(32)))
 const writer: Actor = { id: 'usr_alice', tenant: 'a', scopes: scopeSet(['read', 'write', 'files:write']) }
 
 describe('the operations on keys', () => {
+  it('AU-11: makes none of an administrator for who became an operator meanwhile', async () => {
+    const { createKey } = store
+    store.createKey = async (...asked) => {
+      await stores.users.updateUser('a', 'usr_alice', { role: 'operator' }, {}, now)
+      return createKey.apply(store, asked)
+    }
+    const admin: Actor = { id: 'usr_adam', tenant: 'a', scopes: scopeSet(['admin']) }
+    expect(await keys.createKey({ ...request, use: 'control' }, admin)).toEqual({ ok: false, reason: 'user-unknown' })
+    expect(await store.listKeys({ tenant: 'a', limit: 9 })).toEqual([])
+  })
+
   let stores: IdentityStores
   let store: KeyStore
   let now: number

@@ -1,5 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { everyTenant, type TenantReach } from '../../identity/key-store.ts'
+import { everyTenant, type TenantReach } from '../../identity/reach.ts'
 import type { SqlDatabase } from './database.ts'
 import type { Tables } from './tables.ts'
 
