@@ -10,7 +10,7 @@ import type { Tables } from './tables.ts'
 
 /**
  * Opens the embedded database: one writing connection, and one that only reads and never waits for it (WAL).
- * Meant for one serving process; the command line may write beside it, briefly, and each waits for the other.
+ * One process at a time has it: a server, or a command where none serves. The serving lock says so, not this.
  */
 export function openSqlite(file: string, waitMs = 5_000): SqlDatabase {
   const path = resolve(file)
