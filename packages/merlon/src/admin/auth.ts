@@ -129,7 +129,7 @@ export const authOperations: readonly Operation[] = [
     path: '/api/auth/password',
     summary: 'Changes your own password, and ends your other sign-ins.',
     access: write,
-    refuses: ['entry.unknown', 'rate.exceeded'],
+    refuses: ['entry.unknown', 'rate.exceeded', 'version.stale'],
     bodyBytesMax: 4_096,
     body: z.strictObject({ current: password, next: password }),
     run: async ({ parts, actor, address }, { body }) => {

@@ -148,7 +148,7 @@ export const userOperations: readonly Operation[] = [
     path: '/api/users/{id}/password',
     summary: 'Gives a user a new password and ends their sign-ins.',
     access: admin,
-    refuses: ['change.forbidden', 'entry.unknown'],
+    refuses: ['change.forbidden', 'entry.unknown', 'version.stale'],
     params: byId,
     body: z.strictObject({ password }),
     run: async ({ parts, actor }, { params, body }) => {

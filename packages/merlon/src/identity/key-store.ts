@@ -5,8 +5,6 @@ import type { TenantStatus } from './tenant-store.ts'
 import type { CredentialUser } from './user-store.ts'
 import type { Door } from './verdict.ts'
 
-export { checkReach, everyTenant, type TenantReach } from './reach.ts'
-
 /**
  * Where API keys are kept. What is promised here holds for every store of who may call. Every verb is one atomic act and is
  * durable when it answers. Not there is `undefined`, refused is a value, out of reach is `Fault('store.unavailable')`: an
@@ -18,9 +16,9 @@ export { checkReach, everyTenant, type TenantReach } from './reach.ts'
 export interface KeyStore {
   /**
    * The owner must be in the key's tenant, and so must the agent, whose owner they are. A name is free when none of the
-   * owner's keys that are not revoked has it.
+   * owner's keys that are not revoked has it. Where `ownerRole` is given, an owner of another role is not who was meant.
    */
-  createKey(key: NewKey, now: Instant): Promise<'created' | 'owner-unknown' | 'name-taken'>
+  createKey(key: NewKey, now: Instant, ownerRole?: string): Promise<'created' | 'owner-unknown' | 'name-taken'>
   /** What authentication needs. Without a tenant: it comes from the record. */
   findKey(id: string): Promise<KeyRecord | undefined>
   /** Revoked ones included. */

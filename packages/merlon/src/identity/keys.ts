@@ -16,8 +16,6 @@ import { operatorRole, type User, type UserStore } from './user-store.ts'
 import { type Listing, pageOf, reachOf } from './users.ts'
 import type { Door } from './verdict.ts'
 
-export { type Actor, localOperator } from './actor.ts'
-
 export interface KeysParts {
   readonly store: KeyStore
   readonly users: Pick<UserStore, 'findUser' | 'findUserById'>
@@ -133,11 +131,15 @@ export class Keys {
     }
     const detail = { owner: owner.id, name, use, scopes, expiresAt, ...(agent && { agent: agent.id }) }
     const line = { action: 'key.create', by: by.id, tenant: key.tenant, key: key.id, detail } as const
-    const outcome = await recorder.change(line, () => store.createKey(key, now), {
-      done: (created) => created === 'created',
-      // Nobody has its text, but what cannot be recorded must not stand.
-      undo: () => store.revokeKey(key.tenant, key.id, clock()),
-    })
+    const outcome = await recorder.change(
+      line, // An owner who became an operator meanwhile is not the one that was judged.
+      () => store.createKey(key, now, owner.role),
+      {
+        done: (created) => created === 'created',
+        // Nobody has its text, but what cannot be recorded must not stand.
+        undo: () => store.revokeKey(key.tenant, key.id, clock()),
+      },
+    )
     if (outcome === 'owner-unknown') return refused('user-unknown')
     if (outcome === 'name-taken') return refused('name-taken')
     return { ok: true, key: shownOf(key, now), text: minted.text }

@@ -250,6 +250,11 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
         // What an operator is given since stays theirs.
         await all.users.setPassword('a', ann.id, { digest: '$2' }, now)
         await all.keys.createKey(keyOf(ann, { id: 'key_new', name: 'new' }), now)
+        // Nor are they given what was decided on before.
+        expect(await all.users.setPassword('a', ann.id, { digest: '$3', expected: 2 }, now)).toBe('changed')
+        expect(await all.keys.createKey(keyOf(ann, { id: 'key_late', name: 'late' }), now, 'admin')).toBe(
+          'owner-unknown',
+        )
         await all.users.updateUser('a', ann.id, { role: 'operator', name: 'anna' }, {}, now + 2)
         expect((await all.users.findLogin({ id: ann.id }))?.password).toBe('$2')
         expect((await all.keys.findKey('key_new'))?.revokedAt).toBeUndefined()

@@ -24,7 +24,8 @@ export interface UserStore {
   ): Promise<UserUpdate>
   /**
    * Puts a new digest in the place of the present one, and ends the user's sign-ins but `keep`. Where `present` is given and
-   * is not the digest that is there, nothing is done: someone else was quicker.
+   * is not the digest that is there, or the user is not the version that was `expected`, nothing is done: someone else was
+   * quicker.
    */
   setPassword(
     tenant: TenantReach,
@@ -93,6 +94,8 @@ export type UserUpdate = Updated<User, 'name-taken' | 'email-taken' | 'last-oper
 export interface NewPassword {
   readonly digest: string
   readonly present?: string | undefined
+  /** The version of the user that was judged. */
+  readonly expected?: number | undefined
   /** The sign-in that goes on. */
   readonly keep?: string | undefined
 }

@@ -229,6 +229,17 @@ describe('the operations on users', () => {
       await expect(guess()).rejects.toMatchObject({ code: 'rate.exceeded', detail: { retryAfterMs: 90_000 } })
     })
 
+    it('AU-11: are not given by an administrator to who became an operator while the digest was made', async () => {
+      const { hash } = people.passwords
+      people.passwords.hash = async (word) => {
+        const digest = await hash.call(people.passwords, word)
+        await people.stores.users.updateUser('a', 'usr_uma', { role: 'operator' }, {}, start)
+        return digest
+      }
+      expect(await users.setPassword('usr_uma', next, by.ann)).toEqual(refusedWith('changed'))
+      expect((await people.stores.users.findLogin({ id: 'usr_uma' }))?.password).toBeUndefined()
+    })
+
     it('are in no answer and no record', async () => {
       await users.setPassword('usr_uma', next, by.ann)
       const all = JSON.stringify([

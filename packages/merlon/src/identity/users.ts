@@ -215,9 +215,11 @@ export class Users {
     const weak = await passwords.weakness(password, [user.name, user.email, user.tenant])
     if (weak !== undefined) return refused(weak)
     const digest = await passwords.hash(password)
+    // One who became an operator while the digest was made is not given it by an administrator.
+    const expected = present === undefined ? user.version : undefined
     const outcome = await recorder.change(
       { action: 'user.password', by: by.id, tenant: user.tenant, detail: { user: user.id, name: user.name } },
-      () => store.setPassword(user.tenant, user.id, { digest, present, keep: present && by.signIn }, clock()),
+      () => store.setPassword(user.tenant, user.id, { digest, present, expected, keep: present && by.signIn }, clock()),
       { done: (set) => set === 'set' },
     )
     return outcome === 'set' ? { ok: true } : refused(outcome === 'changed' ? 'changed' : 'user-unknown')

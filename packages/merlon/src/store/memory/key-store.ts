@@ -21,10 +21,11 @@ export class MemoryKeyStore implements KeyStore {
     this.#state = state
   }
 
-  async createKey(key: NewKey, now: Instant): Promise<'created' | 'owner-unknown' | 'name-taken'> {
+  async createKey(key: NewKey, now: Instant, ownerRole?: string): Promise<'created' | 'owner-unknown' | 'name-taken'> {
     const { tenant, owner, agent: agentId } = key
     const user = this.#state.users.get(owner)
     if (user === undefined || user.removed || user.shown.tenant !== tenant) return 'owner-unknown'
+    if (ownerRole !== undefined && ownerRole !== user.shown.role) return 'owner-unknown'
     const agent = agentId === undefined ? undefined : this.#state.agents.get(agentId)
     if (agentId !== undefined && (agent === undefined || agent.removed || agent.shown.owner !== owner)) {
       return 'owner-unknown'

@@ -157,12 +157,12 @@ export class MemoryUserStore implements UserStore {
   async setPassword(
     tenant: TenantReach,
     id: string,
-    { digest, present, keep }: NewPassword,
+    { digest, present, expected, keep }: NewPassword,
     now: Instant,
   ): Promise<'set' | 'unknown' | 'changed'> {
     checkReach(tenant)
-    const before = this.#expected(tenant, id, {})
-    if (typeof before === 'string') return 'unknown'
+    const before = this.#expected(tenant, id, { expected })
+    if (typeof before === 'string') return before
     if (present !== undefined && present !== before.password) return 'changed'
     const version = before.shown.version + 1
     const shown = { ...before.shown, hasPassword: true, updatedAt: now, version }

@@ -29,16 +29,17 @@ export class SqlKeyStore implements KeyStore {
     this.#recordOf = database.ready(recordQuery(database.db))
   }
 
-  createKey(key: NewKey, now: Instant): Promise<'created' | 'owner-unknown' | 'name-taken'> {
+  createKey(key: NewKey, now: Instant, ownerRole?: string): Promise<'created' | 'owner-unknown' | 'name-taken'> {
     return this.#acts.change<'created' | 'owner-unknown' | 'name-taken'>(key.tenant, async (act, changed) => {
       const owner = await act
         .selectFrom('users')
-        .select('id')
+        .select('role')
         .where('id', '=', key.owner)
         .where('tenant', '=', key.tenant)
         .where('removed_at', 'is', null)
         .executeTakeFirst()
-      if (owner === undefined || !(await isAgentOf(act, key))) throw new Refused('owner-unknown' as const)
+      const asJudged = owner !== undefined && (ownerRole ?? owner.role) === owner.role
+      if (!asJudged || !(await isAgentOf(act, key))) throw new Refused('owner-unknown' as const)
       if (await isTaken(act, key)) throw new Refused('name-taken' as const)
       await insertKey(act, key, changed, now)
       return 'created' as const

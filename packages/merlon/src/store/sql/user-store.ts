@@ -124,7 +124,7 @@ export class SqlUserStore implements UserStore {
   async setPassword(
     tenant: TenantReach,
     id: string,
-    { digest, present: asked, keep }: NewPassword,
+    { digest, present: asked, expected: version, keep }: NewPassword,
     now: Instant,
   ): Promise<'set' | 'unknown' | 'changed'> {
     checkReach(tenant)
@@ -132,6 +132,7 @@ export class SqlUserStore implements UserStore {
       const before = await rowWithin(act, tenant, id)
       if (before === undefined) throw new Refused('unknown')
       if (asked !== undefined && asked !== before.password) throw new Refused('changed')
+      if (version !== undefined && version !== before.version) throw new Refused('changed')
       await act
         .updateTable('users')
         .set({ password: digest, updated_at: now, version: before.version + 1, changed })
