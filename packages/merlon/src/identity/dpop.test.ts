@@ -12,6 +12,7 @@ const about: Proven = {
   verb: 'POST',
   url: resource,
   requestId: 'r1',
+  subject: 's',
 }
 
 const check = (proof: string | string[] | undefined, more: Partial<Proven> = {}, at = now) =>
@@ -75,33 +76,42 @@ describe('RS-13: a proof', () => {
 describe('RS-13: a proof is shown once', () => {
   test('but the same request may ask about its own again', () => {
     const replays = new ProofReplays()
-    expect(replays.take('p', 'r1', now)).toBe(true)
-    expect(replays.take('p', 'r1', now)).toBe(true)
-    expect(replays.take('p', 'r2', now)).toBe(false)
+    expect(replays.take('p', 'r1', now, 's')).toBe(true)
+    expect(replays.take('p', 'r1', now, 's')).toBe(true)
+    expect(replays.take('p', 'r2', now, 's')).toBe(false)
   })
 
   test('for as long as it could be good, and not much longer', () => {
     const replays = new ProofReplays()
-    replays.take('first', 'r0', now)
-    expect(replays.take('p', 'r1', now + 119_999)).toBe(true)
-    expect(replays.take('p', 'r2', now + 239_999)).toBe(false)
-    expect(replays.take('q', 'r3', now + 400_000)).toBe(true)
-    expect(replays.take('p', 'r4', now + 600_000)).toBe(true)
+    replays.take('first', 'r0', now, 's')
+    expect(replays.take('p', 'r1', now + 119_999, 's')).toBe(true)
+    expect(replays.take('p', 'r2', now + 239_999, 's')).toBe(false)
+    expect(replays.take('q', 'r3', now + 400_000, 's')).toBe(true)
+    expect(replays.take('p', 'r4', now + 600_000, 's')).toBe(true)
   })
 
   test('also where the clock was set back', () => {
     const replays = new ProofReplays()
-    replays.take('p', 'r1', now)
-    expect(replays.take('p', 'r2', now - 50_000)).toBe(false)
-    expect(replays.take('p', 'r3', now + 60_000)).toBe(false)
+    replays.take('p', 'r1', now, 's')
+    expect(replays.take('p', 'r2', now - 50_000, 's')).toBe(false)
+    expect(replays.take('p', 'r3', now + 60_000, 's')).toBe(false)
   })
 
   test('where there is no room to remember, nobody is let in', () => {
     const replays = new ProofReplays(4)
-    replays.take('a', 'r1', now)
-    replays.take('b', 'r2', now)
-    expect(() => replays.take('c', 'r3', now)).toThrow('capacity.exceeded')
-    expect(replays.take('c', 'r4', now + 120_000)).toBe(true)
-    expect(replays.take('a', 'r5', now + 120_000)).toBe(false)
+    replays.take('a', 'r1', now, 's')
+    replays.take('b', 'r2', now, 't')
+    expect(() => replays.take('c', 'r3', now, 'u')).toThrow('capacity.exceeded')
+    expect(replays.take('c', 'r4', now + 120_000, 's')).toBe(true)
+    expect(replays.take('a', 'r5', now + 120_000, 's')).toBe(false)
+  })
+
+  test('RL-03: are not filled by one subject, whatever keys it has', () => {
+    const replays = new ProofReplays(32)
+    for (const proof of ['a', 'b']) expect(replays.take(proof, `r ${proof}`, now, 's')).toBe(true)
+    expect(() => replays.take('c', 'r c', now, 's')).toThrow('capacity.exceeded')
+    expect(replays.take('a', 'r again', now, 's')).toBe(false)
+    expect(replays.take('c', 'r c', now, 't')).toBe(true)
+    expect(replays.take('d', 'r d', now + 120_000, 's')).toBe(true)
   })
 })

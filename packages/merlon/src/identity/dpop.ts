@@ -21,6 +21,8 @@ export interface Proven {
   /** The canonical address of what was asked for, without query: `htu`. */
   readonly url: string
   readonly requestId: string
+  /** Whose token it is, to its issuer: `iss` and `sub`. */
+  readonly subject: string
 }
 
 export type ProofProblem =
@@ -60,7 +62,7 @@ export function checkProof(
   if (typeof iat !== 'number' || !(Math.abs(now - iat * 1_000) <= proofWindowMs)) return 'proof-time'
   if (typeof ath !== 'string' || !equal(ath, hash('sha256', about.token, 'base64url'))) return 'proof-token'
   if (!isSignedBy(key, algorithm, read.signed, read.signature)) return 'proof-signature'
-  return replays.take(`${thumbprint} ${jti}`, about.requestId, now) ? undefined : 'proof-replayed'
+  return replays.take(`${thumbprint} ${jti}`, about.requestId, now, about.subject) ? undefined : 'proof-replayed'
 }
 
 function withoutQuery(url: string): string {
@@ -74,24 +76,30 @@ function equal(left: string, right: string): boolean {
 
 /**
  * The proofs that were shown lately to this process. It forgets none that could still be good: where there is no room,
- * nobody is let in (503). Other processes are not asked, so a proof that was stolen on its way may be shown once to each.
+ * nobody is let in (503). One subject fills an eighth of it at most, however many keys it has: a client that shows proofs without
+ * end keeps out itself. Other processes are not asked, so a proof that was stolen on its way may be shown once to each.
  */
 export class ProofReplays {
   readonly #half: number
+  readonly #perSubjectMax: number
   #young = new Map<string, string>()
+  /** How many of the young are of whom. */
+  #counts = new Map<string, number>()
   #old = new Map<string, string>()
   #since = Number.NEGATIVE_INFINITY
 
   constructor(max = 200_000) {
     this.#half = Math.floor(max / 2)
+    this.#perSubjectMax = Math.ceil(this.#half / 8)
   }
 
   /** Takes a proof, once. The same request may ask again about its own. */
-  take(proof: string, requestId: string, now: Instant): boolean {
+  take(proof: string, requestId: string, now: Instant, subject: string): boolean {
     // A proof is good for two windows: one before its time and one after.
     if (now - this.#since >= 2 * proofWindowMs) {
       this.#old = this.#young
       this.#young = new Map()
+      this.#counts = new Map()
       this.#since = now
     } else if (now < this.#since) {
       // The clock was set back: what was shown may be good for longer, and is kept for as long.
@@ -100,8 +108,11 @@ export class ProofReplays {
     const digest = hash('sha256', proof, 'base64url')
     const shown = this.#young.get(digest) ?? this.#old.get(digest)
     if (shown !== undefined) return shown === requestId
-    if (this.#young.size >= this.#half) throw new Fault('capacity.exceeded', { reason: 'proofs', retryAfterMs: 5_000 })
+    const count = this.#counts.get(subject) ?? 0
+    if (count >= this.#perSubjectMax || this.#young.size >= this.#half)
+      throw new Fault('capacity.exceeded', { reason: 'proofs', retryAfterMs: 5_000 })
     this.#young.set(digest, requestId)
+    this.#counts.set(subject, count + 1)
     return true
   }
 }

@@ -34,6 +34,8 @@ interface Remembered {
   readonly verifiedAt: Instant
   readonly until: Instant
   readonly boundTo: string | undefined
+  /** `iss` and `sub`. */
+  readonly subject: string
   readonly standing: Standing
 }
 
@@ -108,6 +110,7 @@ export class TokenVerifier {
       verifiedAt: now,
       until: Math.min(held.endsAt, now + rememberedMs),
       boundTo: held.boundTo,
+      subject: `${issuer.issuer} ${held.subject}`,
       standing: issuer.place(claims, held),
     }
     this.#memory.set(digest, verified)
@@ -121,7 +124,14 @@ export class TokenVerifier {
     const { parse, replays, origin } = this.#parts
     const { verb, path, headers } = shown.head
     const { requestId } = shown
-    const about = { token: text, boundTo: known.boundTo, verb, url: `${origin()}${path}`, requestId }
+    const about = {
+      token: text,
+      boundTo: known.boundTo,
+      subject: known.subject,
+      verb,
+      url: `${origin()}${path}`,
+      requestId,
+    }
     const problem = checkProof(headers['dpop'], about, { parse, replays, now })
     return problem === undefined ? known.standing(now) : refused(problem)
   }
