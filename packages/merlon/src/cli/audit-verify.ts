@@ -26,7 +26,7 @@ export const verifyCommand: ControlCommand = {
     const verdict = await verifyFiles(context, files, publicKey, options['heads'] as string | undefined)
     if (options.json) context.out(json(verdict))
     else context.out(verdictText(verdict))
-    if (verdict.ok && options['heads'] === undefined) context.say(withoutHeads)
+    if (verdict.ok && options['heads'] === undefined) context.say(`merlon: ${withoutHeads}`)
     return verdict.ok ? 0 : 1
   },
   prepare: ({ body }, { context, options }) => {
