@@ -334,7 +334,7 @@ export function glanceAtStore(
   )
 }
 
-/** Opens the installation alone, for commands that work beside the server or without one. */
+/** Opens the installation alone, for a command where no server has the data folder. */
 export async function openLocal(project: string, config: Config, secrets: Secrets): Promise<Installation> {
   const own = new MemoryLimitStore()
   const { installation } = await open(project, config, secrets, {
