@@ -5,7 +5,7 @@ import { TenantRing } from './tenant-ring.ts'
 import type { Tenant } from './tenant-store.ts'
 import { now } from './token.fixture.ts'
 
-function ringWith(more: { readonly rememberedMax?: number } = {}) {
+function ringWith(more: { readonly rememberedMax?: number; readonly tenantsMax?: number } = {}) {
   const tenants = new Map<string, Pick<Tenant, 'status' | 'scopes'>>([['a', { status: 'active', scopes: undefined }]])
   const asked: string[] = []
   const told: string[] = []
@@ -40,7 +40,7 @@ function ringWith(more: { readonly rememberedMax?: number } = {}) {
     poll.revision++
     for (const tell of tellings) await tell()
   }
-  return { ring, poll, asked, told, change, fail: () => (down = true) }
+  return { ring, poll, tenants, asked, told, change, fail: () => (down = true) }
 }
 
 test('answers at once while a poll vouches that nothing has changed', async () => {
@@ -95,4 +95,22 @@ test('RS-12: who came lately is told of, however many came before them', async (
   expect(told).toContain('withdrawn subject 19 of a')
   expect(told).toContain('withdrawn subject 18 of a')
   expect(told.length).toBeLessThanOrEqual(4)
+})
+
+test('RS-12: where nobody can tell what became of a tenant, what its subjects opened is opened anew', async () => {
+  const { ring, told, change, fail } = ringWith()
+  await ring.tenantAt('a', 'one', now)
+  fail()
+  await change({ status: 'suspended', scopes: undefined })
+  expect(told).toEqual(['changed one of a'])
+})
+
+test('RS-12: what the subjects of a tenant opened is opened anew when the tenant is no longer followed', async () => {
+  const { ring, tenants, told, change } = ringWith({ tenantsMax: 2 })
+  for (const id of ['b', 'c']) tenants.set(id, { status: 'active', scopes: undefined })
+  for (const id of ['a', 'b', 'c']) await ring.tenantAt(id, `one of ${id}`, now)
+  expect(told).toEqual(['changed one of a of a'])
+  tenants.set('b', { status: 'suspended', scopes: undefined })
+  await change({ status: 'active', scopes: undefined })
+  expect(told).toEqual(['changed one of a of a', 'withdrawn one of b of b'])
 })

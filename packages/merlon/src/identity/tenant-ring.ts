@@ -15,6 +15,8 @@ export interface TenantRingParts {
   readonly news: Pick<CredentialNews, 'withdrawn' | 'changed'>
   /** How many subjects of each tenant are remembered, so that what they opened ends with it. Default 10,000. */
   readonly rememberedMax?: number
+  /** How many tenants are remembered. Default 1,000. */
+  readonly tenantsMax?: number
 }
 
 interface Known {
@@ -23,8 +25,6 @@ interface Known {
   /** Who came from it lately: so that what they opened ends with it. */
   readonly credentials: Recent<string>
 }
-
-const tenantsMax = 1_000
 
 /**
  * Answers what a tenant is limited to, for subjects whom our own store does not know. From memory while a poll of the store
@@ -61,8 +61,11 @@ export class TenantRing implements TenantStanding {
   }
 
   async #look(tenant: string, before: Known): Promise<void> {
-    const { state } = await this.#read(tenant, before.credentials)
     const { news } = this.#parts
+    const found = await this.#read(tenant, before.credentials).catch(() => undefined)
+    // What it is now cannot be told, and nobody would look again: what is open is opened anew, if it may.
+    if (found === undefined) return this.#renew(tenant, before)
+    const { state } = found
     if (alike(before.state, state)) return
     for (const credential of before.credentials.values()) {
       if (state === undefined) news.withdrawn(credential, tenant)
@@ -82,10 +85,23 @@ export class TenantRing implements TenantStanding {
     const known: Known = { state, revision: revision ?? Number.NaN, credentials }
     // One that is not there is asked about each time: names of our own making could not fill the memory.
     if (found !== undefined) {
-      if (this.#memory.size >= tenantsMax && !this.#memory.has(tenant)) this.#memory.clear()
+      if (this.#memory.size >= (this.#parts.tenantsMax ?? 1_000) && !this.#memory.has(tenant)) this.#forgetOldest()
       this.#memory.set(tenant, known)
     }
     return known
+  }
+
+  /** Who came from it would not be told of its end any more. */
+  #forgetOldest(): void {
+    for (const [tenant, known] of this.#memory) {
+      this.#memory.delete(tenant)
+      this.#renew(tenant, known)
+      return
+    }
+  }
+
+  #renew(tenant: string, { credentials }: Known): void {
+    for (const credential of credentials.values()) this.#parts.news.changed(credential, tenant)
   }
 }
 
