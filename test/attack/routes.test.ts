@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadConfig } from '../../packages/merlon/src/config/load.ts'
 import type { ConfigInput } from '../../packages/merlon/src/config/schema.ts'
-import { type RouteOptions, routesFor } from '../../packages/merlon/src/routes.ts'
+import { type RouteOptions, routesFor } from '../../packages/merlon/src/serve/routes.ts'
 import type { Routes } from '../../packages/merlon/src/transport/routes.ts'
 import { Target } from './harness.ts'
 

@@ -40,7 +40,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'sealing/key-material.ts',
     'admin',
     // Without a running server a command is the control plane itself, and holds what a server would hold.
-    'control-parts.ts',
+    'serve/control-parts.ts',
     'serving-lock.ts',
     'control-socket.ts',
     // Copied files are verified by whoever has them: with no server, and no installation.
@@ -55,13 +55,13 @@ const table: Readonly<Record<string, readonly string[]>> = {
   // Limits that are shared are put together of two adapters.
   'app.ts': [
     'config',
-    'installation.ts',
-    'login-limits.ts',
-    'open-audit.ts',
-    'control-parts.ts',
+    'installation/installation.ts',
+    'installation/login-limits.ts',
+    'installation/open-audit.ts',
+    'serve/control-parts.ts',
     'control-socket.ts',
-    'serve.ts',
-    'serve-stdio.ts',
+    'serve/serve.ts',
+    'serve/serve-stdio.ts',
     'transport/stdio.ts:types',
     'serving-lock.ts',
     'every.ts',
@@ -69,14 +69,14 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'dispatch:types',
     'limit/limit-store.ts:types',
     'limit/shared-limits.ts',
-    'observe.ts',
+    'serve/observe.ts',
     'version.ts',
     'watch/failure.ts',
   ],
   // What is told of calls and refusals, to the record, the counts and the logs, in one place.
-  'observe.ts': [
+  'serve/observe.ts': [
     'config:types',
-    'installation.ts:types',
+    'installation/installation.ts:types',
     'dispatch',
     'transport:types',
     'wire:types',
@@ -85,16 +85,22 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ],
   'version.ts': [],
   // The log of a data folder as its settings say: writer, reader, keys, and where heads go.
-  'open-audit.ts': ['config:types', 'audit', 'sealing'],
+  'installation/open-audit.ts': ['config:types', 'audit', 'sealing'],
   // Who may call, put together of its stores and the log; how attempts to sign in are counted comes from the limits.
-  'open-identity.ts': ['config:types', 'audit:types', 'guard/proxy-ranges.ts', 'identity'],
+  'installation/open-identity.ts': ['config:types', 'audit:types', 'guard/proxy-ranges.ts', 'identity'],
   // What issues our tokens, on the store of identity and a key of its own.
-  'open-tokens.ts': ['config:types', 'open-identity.ts:types', 'identity', 'sealing/seal.ts', 'every.ts'],
-  'login-limits.ts': ['identity:types', 'limit/limit-store.ts'],
-  'installation.ts': [
-    'open-audit.ts',
-    'open-identity.ts',
-    'open-tokens.ts',
+  'installation/open-tokens.ts': [
+    'config:types',
+    'installation/open-identity.ts:types',
+    'identity',
+    'sealing/seal.ts',
+    'every.ts',
+  ],
+  'installation/login-limits.ts': ['identity:types', 'limit/limit-store.ts'],
+  'installation/installation.ts': [
+    'installation/open-audit.ts',
+    'installation/open-identity.ts',
+    'installation/open-tokens.ts',
     'config:types',
     'audit',
     'identity',
@@ -102,11 +108,11 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'sealing',
   ],
   // What answers calls, whatever brings them; how they come is for serve.ts and serve-stdio.ts.
-  'assembly.ts': [
+  'serve/assembly.ts': [
     'config:types',
     'config/builtin-scopes.ts',
-    'installation.ts:types',
-    'credentials.ts',
+    'installation/installation.ts:types',
+    'serve/credentials.ts',
     'every.ts',
     'guard',
     'dispatch',
@@ -114,15 +120,15 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'wire',
     ...slices,
   ],
-  'serve.ts': [
+  'serve/serve.ts': [
     'config:types',
-    'assembly.ts',
+    'serve/assembly.ts',
     'admin:types',
-    'control-parts.ts',
-    'serve-admin.ts',
+    'serve/control-parts.ts',
+    'serve/serve-admin.ts',
     'every.ts',
-    'routes.ts',
-    'observe.ts',
+    'serve/routes.ts',
+    'serve/observe.ts',
     'transport',
     'guard',
     'dispatch:types',
@@ -130,13 +136,13 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'identity/dpop.ts',
   ],
   // The same calls over a pipe. Its control plane is the socket of the data folder.
-  'serve-stdio.ts': [
-    'assembly.ts',
+  'serve/serve-stdio.ts': [
+    'serve/assembly.ts',
     'admin:types',
     'audit:types',
-    'control-parts.ts',
-    'serve-admin.ts',
-    'observe.ts',
+    'serve/control-parts.ts',
+    'serve/serve-admin.ts',
+    'serve/observe.ts',
     'transport',
     'guard',
     'dispatch/session-endpoints.ts',
@@ -144,23 +150,23 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ],
   // The table of operations, and its client. How they are reached over HTTP is for control-routes.ts.
   admin: ['control-socket.ts', 'audit', 'identity', 'policy', 'sealing', 'session', 'watch'],
-  'control-routes.ts': ['admin', 'transport', 'guard'],
+  'serve/control-routes.ts': ['admin', 'transport', 'guard'],
   'control-socket.ts': [],
   'serving-lock.ts': [],
-  'control-parts.ts': ['admin', 'installation.ts:types', 'sealing', 'session:types'],
-  'serve-admin.ts': [
+  'serve/control-parts.ts': ['admin', 'installation/installation.ts:types', 'sealing', 'session:types'],
+  'serve/serve-admin.ts': [
     'admin',
-    'control-routes.ts',
+    'serve/control-routes.ts',
     'control-socket.ts',
-    'observe.ts',
+    'serve/observe.ts',
     'config:types',
     'transport',
     'guard',
     'dispatch:types',
   ],
-  'credentials.ts': ['guard:types', 'identity', 'wire/json.ts'],
+  'serve/credentials.ts': ['guard:types', 'identity', 'wire/json.ts'],
   'every.ts': [],
-  'routes.ts': ['config:types', 'transport', 'guard', 'dispatch', 'identity/dpop.ts', 'identity/signing-keys.ts'],
+  'serve/routes.ts': ['config:types', 'transport', 'guard', 'dispatch', 'identity/dpop.ts', 'identity/signing-keys.ts'],
 
   transport: ['guard', 'wire'],
   guard: ['method.ts', 'catalog:types', 'wire', 'audit', 'identity', 'limit', 'policy', 'session'],
@@ -201,11 +207,14 @@ const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts') && !aside.test(`/${path}`))
 const sources = new Map(files.map((path) => [path, readFileSync(join(root, path), 'utf8')]))
 
-/** A folder, an adapter, or a file at the top. */
+/** Where each file has a row of its own: what puts parts together should say which. */
+const wiring = ['installation', 'serve']
+
+/** A folder, an adapter, a file that puts parts together, or one at the top. */
 const unitOf = (path: string) =>
   path
     .split('/')
-    .slice(0, path.startsWith('store/') ? 2 : 1)
+    .slice(0, ['store', ...wiring].some((folder) => path.startsWith(`${folder}/`)) ? 2 : 1)
     .join('/')
 
 interface Arrow {

@@ -5,9 +5,9 @@ import { inProcessControl } from '../admin/in-process-control.ts'
 import { openLocal } from '../app.ts'
 import type { Config } from '../config/schema.ts'
 import type { Secrets } from '../config/secrets.ts'
-import { controlParts } from '../control-parts.ts'
 import { localOperator } from '../identity/actor.ts'
 import { makeDataFolder } from '../private-file.ts'
+import { controlParts } from '../serve/control-parts.ts'
 import { takeServingLock } from '../serving-lock.ts'
 
 /**

@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type CredentialParts, verifiers } from './credentials.ts'
-import { type Authenticator, accept, reject } from './identity/authenticator.ts'
-import { Doors } from './identity/doors.ts'
-import type { IssuerSettings } from './identity/foreign-issuer.ts'
+import { type Authenticator, accept, reject } from '../identity/authenticator.ts'
+import { Doors } from '../identity/doors.ts'
+import type { IssuerSettings } from '../identity/foreign-issuer.ts'
 import {
   issuerUrl,
   keySetOf,
@@ -14,9 +13,10 @@ import {
   shownWith,
   thumbprintOf,
   tokenOf,
-} from './identity/token.fixture.ts'
-import type { Door, Scheme } from './identity/verdict.ts'
-import { scopeSet } from './policy/scopes.ts'
+} from '../identity/token.fixture.ts'
+import type { Door, Scheme } from '../identity/verdict.ts'
+import { scopeSet } from '../policy/scopes.ts'
+import { type CredentialParts, verifiers } from './credentials.ts'
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())

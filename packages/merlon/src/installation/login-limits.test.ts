@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { limitOf, takeOf } from './limit/limit-store.ts'
+import { limitOf, takeOf } from '../limit/limit-store.ts'
+import { MemoryLimitStore } from '../store/memory/limit-store.ts'
 import { loginLimits } from './login-limits.ts'
-import { MemoryLimitStore } from './store/memory/limit-store.ts'
 
 const now = 1_000_000
 

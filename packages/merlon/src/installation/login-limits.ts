@@ -1,6 +1,6 @@
-import type { Clock } from './call.ts'
-import type { LoginLimiter } from './identity/login-throttle.ts'
-import { type LimitStore, limitOf, takeOf } from './limit/limit-store.ts'
+import type { Clock } from '../call.ts'
+import type { LoginLimiter } from '../identity/login-throttle.ts'
+import { type LimitStore, limitOf, takeOf } from '../limit/limit-store.ts'
 
 /** Counts attempts to sign in where calls are counted, so that replicas that share limits share these too. */
 export function loginLimits(

@@ -1,15 +1,15 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { Attempts } from './admin/attempts.ts'
-import { operation } from './admin/operation.ts'
-import { operations } from './admin/operations.ts'
-import type { ControlParts } from './admin/parts.ts'
+import { Attempts } from '../admin/attempts.ts'
+import { operation } from '../admin/operation.ts'
+import { operations } from '../admin/operations.ts'
+import type { ControlParts } from '../admin/parts.ts'
+import { FakeReply } from '../dispatch/reply.fixture.ts'
+import { Fault } from '../errors.ts'
+import { arrivalOf, gateWith, principalWith, type Sent } from '../guard/arrival.fixture.ts'
+import { openSealer } from '../sealing/seal.ts'
 import { type ControlDoor, ControlRoutes } from './control-routes.ts'
-import { FakeReply } from './dispatch/reply.fixture.ts'
-import { Fault } from './errors.ts'
-import { arrivalOf, gateWith, principalWith, type Sent } from './guard/arrival.fixture.ts'
-import { openSealer } from './sealing/seal.ts'
 
 const sealer = () => openSealer(createSecretKey(randomBytes(32)), randomBytes)
 let records: unknown[]

@@ -1,12 +1,12 @@
 import { createSecretKey } from 'node:crypto'
-import { Attempts } from './admin/attempts.ts'
-import type { KeyInForce } from './admin/encryption-keys.ts'
-import type { ControlParts } from './admin/parts.ts'
-import type { Sessions } from './admin/sessions.ts'
-import type { Clock, RandomBytes } from './call.ts'
-import type { Installation } from './installation.ts'
-import { openSealer } from './sealing/seal.ts'
-import type { SessionStore } from './session/session-store.ts'
+import { Attempts } from '../admin/attempts.ts'
+import type { KeyInForce } from '../admin/encryption-keys.ts'
+import type { ControlParts } from '../admin/parts.ts'
+import type { Sessions } from '../admin/sessions.ts'
+import type { Clock, RandomBytes } from '../call.ts'
+import type { Installation } from '../installation/installation.ts'
+import { openSealer } from '../sealing/seal.ts'
+import type { SessionStore } from '../session/session-store.ts'
 
 export interface ControlPartsOptions {
   readonly installation: Pick<Installation, 'identity' | 'tokens' | 'audit' | 'auditReader' | 'sealing' | 'ownPepper'>

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import type { AuditEntry } from './audit/audit-log.ts'
-import { type ConfigInput, configSchema } from './config/schema.ts'
-import { createDispatch } from './dispatch/dispatch.ts'
-import { handlersFor } from './dispatch/handlers.ts'
-import { FakeReply } from './dispatch/reply.fixture.ts'
-import { serverWith } from './dispatch/server.fixture.ts'
-import { arrivalOf, gateWith, principalWith, type Sent } from './guard/arrival.fixture.ts'
+import type { AuditEntry } from '../audit/audit-log.ts'
+import { type ConfigInput, configSchema } from '../config/schema.ts'
+import { createDispatch } from '../dispatch/dispatch.ts'
+import { handlersFor } from '../dispatch/handlers.ts'
+import { FakeReply } from '../dispatch/reply.fixture.ts'
+import { serverWith } from '../dispatch/server.fixture.ts'
+import { arrivalOf, gateWith, principalWith, type Sent } from '../guard/arrival.fixture.ts'
 import { routesFor } from './routes.ts'
 
 test('AL-01: what a client does with its session leaves a record: its stream, a resume, its end', async () => {
