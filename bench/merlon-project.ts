@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -41,6 +41,26 @@ export async function prepareMerlonToken(name: string): Promise<Prepared> {
   const text = `${encode({ alg: 'ES256', typ: 'at+jwt', kid: 'bench' })}.${encode({ ...claims, filler: 'x'.repeat(350) })}`
   const signature = sign('sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' })
   return { ...prepared, key: `${text}.${signature.toString('base64url')}` }
+}
+
+/** The same, counting in a Redis of its own on the core of the load generator, as several servers would. */
+export async function prepareMerlonRedis(name: string, port: number): Promise<Prepared> {
+  const prepared = await prepareMerlon(name, {})
+  const redis = spawn(
+    'redis-server',
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+    {
+      stdio: 'ignore',
+    },
+  )
+  process.once('exit', () => redis.kill('SIGKILL'))
+  // It is not what the run waits for.
+  redis.unref()
+  await new Promise<void>((started, failed) => {
+    redis.once('error', () => failed(new Error('there is no redis-server on this machine')))
+    redis.once('spawn', started)
+  })
+  return { ...prepared, env: { REDIS_URL: `redis://127.0.0.1:${port}` } }
 }
 
 function makeKey(project: string): string {

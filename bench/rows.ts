@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { prepareMerlon, prepareMerlonToken } from './merlon-project.ts'
+import { prepareMerlon, prepareMerlonRedis, prepareMerlonToken } from './merlon-project.ts'
 import type { Target } from './requests.ts'
 import { copyProject, home, type Prepared } from './work-folder.ts'
 
@@ -127,6 +127,12 @@ export const rows: readonly Row[] = [
     flatAgainst: 'merlon',
     flatMax: 1.2,
     prepare: () => prepareMerlonToken('merlon-token'),
+  },
+  {
+    ...merlon,
+    name: 'merlon-redis',
+    says: 'Merlon, as above, with all limits counted in Redis, one question a call',
+    prepare: async () => prepareMerlonRedis('merlon-redis', await freePort()),
   },
   {
     ...merlon,
