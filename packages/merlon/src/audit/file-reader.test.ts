@@ -241,13 +241,18 @@ describe('a tail', () => {
 
 describe('heads and verification', () => {
   test('the newest head is told, and what is there is sound', async () => {
-    expect(await reader.head()).toBeUndefined()
+    expect(await reader.head()).toMatchObject({ size: 1, keyId: signer.keyId })
     await write(call('one'))
-    await log.signHead()
-    expect(await reader.head()).toMatchObject({ size: 2, keyId: signer.keyId })
+    expect(await reader.head()).toMatchObject({ size: 3, keyId: signer.keyId })
+    expect(await reader.head()).toMatchObject({ size: 3 })
     await write(...numbered(60).map((id) => call(id)))
     expect(await reader.verify()).toMatchObject({ ok: true, problems: [], logs: [{ first: 0 }] })
     expect(reader.publicKey).toMatch(/^-----BEGIN PUBLIC KEY-----/)
+  })
+
+  test('AL-02: a log that was begun a moment ago is signed when it is verified', async () => {
+    await write(call('one'))
+    expect(await reader.verify()).toMatchObject({ ok: true, records: 3, logs: [{ size: 3, signed: 3 }] })
   })
 
   test('verifies while records are written and files are due to be closed', async () => {

@@ -25,7 +25,7 @@ const pageBytesMax = 16 * 1_048_576
 const limitMax = 1_000
 
 /** What the reader needs of the writer. */
-export type Writer = Pick<FileAuditLog, 'written' | 'keepFiles' | 'addSink'>
+export type Writer = Pick<FileAuditLog, 'written' | 'signHead' | 'keepFiles' | 'addSink'>
 
 interface Segment {
   readonly path: string
@@ -117,7 +117,9 @@ export class FileAuditReader implements AuditReader {
     }
   }
 
+  /** Signs what no head covers yet: whoever keeps a head elsewhere wants to keep all that there is. */
   async head(): Promise<SignedHead | undefined> {
+    await this.writer.signHead()
     return newestHead(this.files.heads)
   }
 
@@ -134,6 +136,7 @@ export class FileAuditReader implements AuditReader {
   private async verifyNow(kept: readonly SignedHead[]): Promise<AuditVerdict> {
     const release = this.writer.keepFiles()
     try {
+      await this.writer.signHead()
       const size = await this.writer.written()
       const files = await this.files.list()
       const headBytes = await sizeOf(this.files.heads)

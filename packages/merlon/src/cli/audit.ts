@@ -32,7 +32,7 @@ export const auditNoun: Noun = {
       operation: 'audit.head',
       unknown: {
         says: 'nothing is signed yet',
-        hint: 'that is done within audit.headMs of a start, ten seconds: run it again',
+        hint: 'look into the log of the server',
       },
       does: 'print the newest signed head; keep it elsewhere, for it proves later what the log said',
       says: (head) => JSON.stringify(head),
