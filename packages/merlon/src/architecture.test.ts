@@ -113,6 +113,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'config/builtin-scopes.ts',
     'installation/installation.ts:types',
     'serve/credentials.ts',
+    'serve/request-ids.ts',
     'every.ts',
     'guard',
     'dispatch',
@@ -166,6 +167,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ],
   'serve/credentials.ts': ['guard:types', 'identity', 'wire/json.ts'],
   'every.ts': [],
+  'serve/request-ids.ts': [],
   'serve/routes.ts': ['config:types', 'transport', 'guard', 'dispatch', 'identity/dpop.ts', 'identity/signing-keys.ts'],
 
   transport: ['guard', 'wire'],

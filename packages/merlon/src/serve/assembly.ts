@@ -32,6 +32,7 @@ import type { Watch } from '../watch/watch.ts'
 import { statefulRevision, statefulVersions } from '../wire/revision-2025-11-25.ts'
 import { statelessRevision } from '../wire/revision-2026-07-28.ts'
 import { loadAuthenticator, verifiers } from './credentials.ts'
+import { requestIds } from './request-ids.ts'
 
 export interface AssemblyOptions {
   readonly project: string
@@ -273,11 +274,4 @@ function warnOfUnaffordable(catalog: Catalog, rules: readonly Rule[], log: Log):
     for (const limit of unaffordable(rules, { name, scope, cost }))
       log.warn({ tool: name, cost, limit }, 'a tool costs more than a limit ever holds: it can never be called')
   }
-}
-
-/** Ids that are ours alone and tell nothing: a random prefix for the process, and a count. */
-function requestIds(random: RandomBytes): () => string {
-  const prefix = random(6).toString('hex')
-  let count = 0
-  return () => `${prefix}-${(++count).toString(36)}`
 }
