@@ -1,5 +1,6 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
@@ -7,10 +8,34 @@ import {
   ResourceUpdatedNotificationSchema,
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js'
-import { type Connect, callResult, chosen, roots, sampled, watchedFetch } from './connection.ts'
+import {
+  type Connect,
+  type Connection,
+  callResult,
+  chosen,
+  type Received,
+  roots,
+  sampled,
+  watchedFetch,
+} from './connection.ts'
 
 /** `@modelcontextprotocol/sdk`, which speaks the stateful revisions. */
 export const connectV1: Connect = async (url, key, received) => {
+  const { fetch, listening } = watchedFetch()
+  const transport = new StreamableHTTPClientTransport(new URL(url), {
+    fetch,
+    requestInit: { headers: { Authorization: `Bearer ${key}` } },
+  })
+  return openV1(transport, received, listening, () => transport.terminateSession())
+}
+
+/** The same over any transport. `listening` resolves when the client hears what the server says unasked. */
+export async function openV1(
+  transport: Transport & { readonly protocolVersion?: string | undefined },
+  received: Received,
+  listening: Promise<void>,
+  leave: () => Promise<void>,
+): Promise<Connection> {
   const client = new Client(
     { name: 'sdk-v1', version: '1.0.0' },
     { capabilities: { elicitation: {}, sampling: {}, roots: {} } },
@@ -29,11 +54,6 @@ export const connectV1: Connect = async (url, key, received) => {
     received.resourceUpdated.resolve(params.uri),
   )
 
-  const { fetch, listening } = watchedFetch()
-  const transport = new StreamableHTTPClientTransport(new URL(url), {
-    fetch,
-    requestInit: { headers: { Authorization: `Bearer ${key}` } },
-  })
   await client.connect(transport)
   const { name, version } = client.getServerVersion() ?? {}
   return {
@@ -65,7 +85,7 @@ export const connectV1: Connect = async (url, key, received) => {
       await client.subscribeResource({ uri })
     },
     close: async () => {
-      await transport.terminateSession()
+      await leave()
       await client.close()
     },
   }

@@ -565,6 +565,27 @@ export const requirements = {
     source: 'W3C Trace Context; OWASP ASVS 5.0 V16.4.3',
   },
 
+  // The pipe to the program that starts us
+  'ST-01': {
+    promise: 'Nothing but messages is written to standard output, whatever is printed there.',
+    source: 'MCP 2026-07-28, stdio',
+  },
+  'ST-02': {
+    promise:
+      'A pipe has the rights of the key in its environment, asked for with every call; without one it is not served.',
+    source: 'MCP 2026-07-28, authorization; OWASP ASVS 5.0 V8.3.2',
+  },
+  'ST-03': {
+    promise: 'A line is one bounded message. What is none is answered once, and the next line is taken.',
+    source: 'MCP 2026-07-28, stdio; JSON-RPC 2.0 §4.1, §5',
+  },
+  'ST-04': { promise: 'The key of the pipe is out of the reach of tools.', source: 'OWASP ASVS 5.0 V13.3.1' },
+  'ST-05': { promise: 'The process ends with its host.', source: 'MCP 2026-07-28, stdio, "Shutdown"' },
+  'ST-06': {
+    promise: 'A data folder has one process that serves from it, over whichever transport.',
+    source: 'OWASP ASVS 5.0 V16.4.2',
+  },
+
   // Cryptography
   'CR-01': { promise: 'Sealed text opens only with its whole tag.', source: 'OWASP ASVS 5.0 V11.3.2' },
   'CR-03': {

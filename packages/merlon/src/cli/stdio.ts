@@ -5,7 +5,7 @@ import { refuseInspection } from './inspection.ts'
 import { judgeProcess, lendEnvironment, untilStopped } from './server-command.ts'
 
 const keyName = 'MERLON_API_KEY'
-const keyHint = `make a key with \`merlon key create\`, and give it to the host as ${keyName}`
+const keyHint = `make a key with \`merlon key create --name host --scopes read,write\`, and give it to the host as ${keyName}`
 
 /** `stdio`: serves the project to the program that starts this one, over its standard streams. */
 export function registerStdioCommand(
@@ -71,7 +71,10 @@ function takeStdout() {
   const once = stdout.once.bind(stdout)
   stdout.write = stderr.write.bind(stderr) as typeof stdout.write
   return {
-    write: (text: string, written: () => void) => write(text, () => written()),
+    write: (text: string) => write(text),
+    get writableLength() {
+      return stdout.writableLength
+    },
     on: (event: 'error' | 'close', listener: () => void) => on(event, listener),
     once: (event: 'drain', listener: () => void) => once(event, listener),
   }

@@ -3,8 +3,10 @@ import type { Awaitable, Reply } from '../call.ts'
 
 /** Where lines are written: a stream, or as much of one. */
 export interface LineOutput {
-  /** Writes, and answers whether there is room for more; calls back when it has left. */
-  write(text: string, written: () => void): boolean
+  /** Writes, and answers whether there is room for more. */
+  write(text: string): boolean
+  /** What has been written and not yet taken. */
+  readonly writableLength: number
   on(event: 'error' | 'close', listener: () => void): unknown
   once(event: 'drain', listener: () => void): unknown
 }
@@ -13,7 +15,7 @@ export interface PipeOptions {
   readonly input: Readable
   readonly output: LineOutput
   readonly lineBytesMax: number
-  /** Of notifications that the other end has not taken; beyond it the pipe closes. */
+  /** Of notifications that the other end has not taken. Beyond it the pipe closes. */
   readonly bufferBytesMax: number
 }
 
@@ -36,6 +38,7 @@ export class Pipe {
   private kept = empty
   private size = 0
   private skipping = false
+  /** Of notifications since all that was written had been taken. */
   private noticeBytes = 0
   private full = false
   private readonly closings: (() => void)[] = []
@@ -74,21 +77,20 @@ export class Pipe {
 
   /** Writes one message. */
   send(message: string): void {
-    if (!this.closed) this.write(message, ignore)
+    if (!this.closed) this.write(message)
   }
 
   /** Writes a message that nobody waits for. Where too many of these are not taken, nobody is reading. */
   notify(message: string): void {
     if (this.closed) return
-    const bytes = Buffer.byteLength(message)
-    if (this.noticeBytes + bytes > this.options.bufferBytesMax) {
+    const { output, bufferBytesMax } = this.options
+    if (output.writableLength === 0) this.noticeBytes = 0
+    if (Math.min(this.noticeBytes, output.writableLength) > bufferBytesMax) {
       this.close()
       return
     }
-    this.noticeBytes += bytes
-    this.write(message, () => {
-      this.noticeBytes -= bytes
-    })
+    this.noticeBytes += message.length
+    this.write(message)
   }
 
   /** Reads and writes no more. */
@@ -103,8 +105,8 @@ export class Pipe {
     else this.closings.push(listener)
   }
 
-  private write(message: string, written: () => void): void {
-    this.full = !this.options.output.write(`${message}\n`, written)
+  private write(message: string): void {
+    this.full = !this.options.output.write(`${message}\n`)
   }
 
   private keep(part: Buffer): void {
@@ -149,8 +151,6 @@ export class Pipe {
     })
   }
 }
-
-function ignore(): void {}
 
 /** The way back for one line: messages on the pipe, of which the last may be the answer. */
 export class PipeReply implements Reply {
