@@ -2,7 +2,7 @@ import { createCipheriv } from 'node:crypto'
 import type { RandomBytes } from '../call.ts'
 
 const idBytes = 16
-const idsAtOnce = 32
+const idsAtOnce = 128
 /** Hexadecimal digits: 96 bits, so that two are the same by chance alone, and never in the life of a process. */
 const digits = 24
 
