@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { testPostgres } from '../../packages/merlon/src/store/sql/test-postgres.ts'
 import type { Answer, Connection } from '../attack/connection.ts'
 import { MockIssuer } from '../attack/mock-issuer.ts'
-import { call, initialize } from '../attack/request.ts'
+import { call, initialize, message } from '../attack/request.ts'
 import { ask } from '../tokens/control-client.ts'
 import { type ServerProcess, startServers } from './two-servers.ts'
 
@@ -144,6 +144,45 @@ else {
         for (const stream of streams) await stream.until(() => isOver(stream), 'the end of a stream', withinMs)
       },
     )
+
+    const inSession = async (server: ServerProcess, credential: string, session: string, verb?: 'DELETE') => {
+      const ping = message('ping', {}, { id: ++made, session })
+      const request = verb === undefined ? ping : { verb, headers: { 'Mcp-Session-Id': session } }
+      const connection = await server.begin(request, credential)
+      const { status } = (await connection.answer()) ?? expect.unreachable('no answer')
+      connection.destroy()
+      return status
+    }
+
+    test('SE-05: a session is served by both, by one principal alone, and ended at one it is over at both', async () => {
+      const [mine, theirs] = [await ways['a key that is revoked']!(), await ways['a key that is revoked']!()]
+      const opening = await one.begin(initialize(undefined), mine.credential)
+      const session = (await opening.answer())?.header('mcp-session-id') ?? expect.unreachable('no session')
+      for (const server of [one, other, one]) expect(await inSession(server, mine.credential, session)).toBe(200)
+      expect(await inSession(other, theirs.credential, session)).toBe(404)
+      const stream = await one.begin({ verb: 'GET', headers: { 'Mcp-Session-Id': session } }, mine.credential)
+      expect((await stream.begun()).status).toBe(200)
+      expect(await inSession(other, mine.credential, session, 'DELETE')).toBe(204)
+      expect(await inSession(other, mine.credential, session)).toBe(404)
+      await stream.until(() => isOver(stream), 'the end of the stream', withinMs)
+      expect(await inSession(one, mine.credential, session)).toBe(404)
+    })
+
+    test('SE-10: an administrator sees a session at both, and ends it at the one that did not open it', async () => {
+      const { credential } = await ways['a key that is revoked']!()
+      const opening = await one.begin(initialize(undefined), credential)
+      const session = (await opening.answer())?.header('mcp-session-id') ?? expect.unreachable('no session')
+      const listed = async (server: ServerProcess) => {
+        const { body } = await server.control.call('sessions.list', { query: { limit: 200 } })
+        return (body as { items: { id: string }[] }).items.map(({ id }) => id)
+      }
+      const seen = await listed(other)
+      expect(seen.length).toBeGreaterThan(0)
+      expect(await listed(one)).toEqual(seen)
+      for (const id of seen) await other.control.call('sessions.end', { params: { id } })
+      expect(await listed(one)).toEqual([])
+      await expect.poll(() => inSession(one, credential, session), { timeout: withinMs, interval: 20 }).toBe(404)
+    })
 
     test('O-113 RS-12: what is taken back from one is left to the others', async () => {
       const [first, second] = [await ways['a key that is revoked']!(), await ways['a key that is revoked']!()]
