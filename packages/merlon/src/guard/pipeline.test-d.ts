@@ -12,6 +12,7 @@ import { decode, readBody, settleRevision } from './decode.ts'
 import type { Arrival } from './gate.ts'
 import { limitAddress } from './limit-address.ts'
 import { limitCall, peekLimits, takeLimits } from './limit-calls.ts'
+import { authenticateLocal, bindLocalSession, type LocalArrival, pipeAddress, settleLocalRevision } from './local.ts'
 import { edge, known, mcp } from './pipeline.ts'
 import { resolveAddress } from './resolve-address.ts'
 
@@ -86,3 +87,20 @@ known
 edge.and(permit(() => undefined))
 // @ts-expect-error
 known.and(decodeJson)
+
+// On a pipe the message comes first, and who calls is asked all the same before anything is decided about it.
+const local = chain<LocalArrival>().and(assignRequestId).and(pipeAddress)
+local.and(decode).and(authenticateLocal).and(settleLocalRevision).and(bindLocalSession).and(authorize)
+// @ts-expect-error
+chain<LocalArrival>().and(authenticateLocal)
+// @ts-expect-error
+local.and(decode).and(settleLocalRevision).and(authorize)
+// @ts-expect-error
+local.and(decode).and(settleLocalRevision).and(bindLocalSession)
+// @ts-expect-error
+local.and(decode).and(authenticateLocal).and(bindLocalSession)
+// @ts-expect-error
+local.and(authenticateLocal).and(settleLocalRevision)
+// A request over HTTP has no host that chose its key.
+// @ts-expect-error
+edge.and(authenticateLocal)
