@@ -41,7 +41,13 @@ const lines = (text: string, begin: string) => text.split('\n').filter((line) =>
 
 test('what is answered while nothing can be recorded changes nothing', () => {
   const always = operations.filter((each) => each.always)
-  expect(always.map(({ name }) => name)).toEqual(['alerts.list', 'metrics.get', 'metrics.signals', 'health.get'])
+  expect(always.map(({ name }) => name)).toEqual([
+    'alerts.list',
+    'metrics.get',
+    'metrics.signals',
+    'health.get',
+    'health.alive',
+  ])
   expect(new Set(always.map(({ method }) => method))).toEqual(new Set(['GET']))
 })
 
