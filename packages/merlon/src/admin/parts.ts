@@ -38,6 +38,8 @@ export interface ControlParts {
   readonly doors: Doors
   readonly signingKeys: SigningKeys
   readonly auditReader: AuditReader
+  /** Lets this process know at once of a change that it made itself; never rejects. Others hear of it within a second. */
+  readonly refresh: () => Promise<void>
   /** Undefined in a process that does not serve: it has no sessions, and watches nothing. */
   readonly sessions: Sessions | undefined
   readonly watch: ControlWatch | undefined

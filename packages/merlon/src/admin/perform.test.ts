@@ -45,6 +45,7 @@ const alert = {
   value: 2,
   startedAt: now,
 } as const
+const refreshed: string[] = []
 const parts = {
   clock: () => now,
   audit: {
@@ -72,6 +73,7 @@ const parts = {
       },
     },
   },
+  refresh: async () => void refreshed.push('asked'),
 } as unknown as ControlParts
 
 const asked = (more: Partial<Asked> = {}): Asked => ({
@@ -218,4 +220,12 @@ describe('an operation', () => {
     expect((await shows({ id: 'x', metadata: { version: 8 } })).etag).toBeUndefined()
     expect((await shows({ id: 'x', name: '"version":9' })).etag).toBeUndefined()
   })
+})
+
+test('AK-07: this process knows of a change before it is answered, and a look changes nothing', async () => {
+  refreshed.length = 0
+  await run('sessions.get', { params: { id: session.id } })
+  expect(refreshed).toEqual([])
+  await run('sessions.end', { params: { id: session.id } })
+  expect(refreshed).toEqual(['asked'])
 })

@@ -92,6 +92,8 @@ export async function perform(operation: Operation, asked: Asked, parts: Control
   }
   const makeText = async () => {
     const value = await make()
+    // What was taken back is refused on the very next call, here at once.
+    if (operation.method !== 'GET') await parts.refresh()
     return value === undefined ? '' : JSON.stringify(value)
   }
   const named = operation.creates && asked.attempt !== undefined

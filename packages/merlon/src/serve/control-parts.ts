@@ -57,6 +57,8 @@ export function controlParts({ installation, sessions, watch, clock, random }: C
     doors: tokens.doors,
     signingKeys: tokens.signingKeys,
     auditReader,
+    // Where it cannot be asked, nothing that is remembered is trusted after a second, and the store is asked instead.
+    refresh: () => identity.poll.refresh().catch(() => undefined),
     sessions,
     watch,
   }

@@ -20,6 +20,7 @@ const parts = () =>
     audit: { append: (entry: unknown) => void records.push(entry), commit: async () => {}, check() {} },
     cursors: sealer(),
     attempts: new Attempts(sealer(), randomBytes),
+    refresh: async () => {},
   }) as unknown as ControlParts
 
 const admin = { scope: 'admin' } as const
