@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { copyProject, home, type Prepared } from './work-folder.ts'
 
-const main = join(home, '..', 'packages', 'merlon', 'dist', 'main.js')
+export const main = join(home, '..', 'packages', 'merlon', 'dist', 'main.js')
 /** How the server writes its keys; so much is public. */
 export const keyPattern = /\bmrl_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b/g
 

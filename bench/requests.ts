@@ -77,6 +77,12 @@ export function streamBytes(target: Target, session: string | undefined): Buffer
   return http(target, 'POST', { 'MCP-Protocol-Version': target.revision, 'Mcp-Method': 'subscriptions/listen' }, body)
 }
 
+/** Goes on with a stream after the event of this id. */
+export function resumeBytes(target: Target, session: string, lastEventId: string): Buffer {
+  const headers = { ...sessionHeaders(target, session), Accept: 'text/event-stream', 'Last-Event-ID': lastEventId }
+  return http(target, 'GET', headers, '')
+}
+
 /** One `tools/call`. `text` has no character that JSON escapes. */
 export function callBytes(target: Target, session: string | undefined, text: string): CallBytes {
   const meta = envelope(target.revision, target.progress ? { progressToken: text.slice(0, 8) } : {})

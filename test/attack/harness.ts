@@ -10,6 +10,7 @@ import type { ConfigInput } from '../../packages/merlon/src/config/schema.ts'
 import { localOperator } from '../../packages/merlon/src/identity/actor.ts'
 import type { IdentityStores } from '../../packages/merlon/src/identity/identity-store.ts'
 import { openSqlIdentity } from '../../packages/merlon/src/store/sql/identity-stores.ts'
+import { type OpenOptions, RawSocket } from '../socket/raw-socket.ts'
 import { type Answer, Connection, patienceMs } from './connection.ts'
 import { encode, initialize, message, type Params, type Person, people, type Request } from './request.ts'
 
@@ -83,7 +84,7 @@ export class Target {
   /** Set by a case that tampers with the log of the server itself. */
   knownTampering = false
   readonly #clock: { offset: number }
-  readonly #connections = new Set<Connection>()
+  readonly #connections = new Set<Connection | RawSocket>()
 
   private constructor(parts: {
     server: Server
@@ -172,6 +173,15 @@ export class Target {
     return { answers: connection.answers, connection }
   }
 
+  /** Opens a WebSocket with somebody's key, or as the headers say. Rejects where it is not opened. */
+  async openSocket(as: Person | undefined, options: Omit<OpenOptions, 'heard'> = {}): Promise<RawSocket> {
+    const key = as === undefined ? undefined : this.key(as).text
+    const heard = (bytes: Buffer) => void this.heard.push({ as, bytes })
+    const socket = await RawSocket.open(this.port, key, { ...options, heard })
+    this.#connections.add(socket)
+    return socket
+  }
+
   async openSession(
     as: Person,
     options: { readonly version?: string; readonly capabilities?: Params } = {},
@@ -223,10 +233,11 @@ export class Target {
     await vi.waitFor(look, { timeout: patienceMs, interval: 5 })
   }
 
-  /** Stops the server and starts it again over the same data folder. */
-  async restart(): Promise<void> {
+  /** Stops the server and starts it again over the same data folder; meanwhile something may be done to it. */
+  async restart(meanwhile?: () => Promise<void>): Promise<void> {
     this.hangUp()
     await this.server.close()
+    await meanwhile?.()
     this.server = await start(this.folder, this.#clock, this.log)
     this.port = Number(new URL(this.server.url).port)
   }

@@ -1,9 +1,11 @@
+import { WebSocketClosedError } from 'merlon/client'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type ServerProcess, startServer } from '../conformance/server-process.ts'
 import { type Connect, type Connection, nothingReceived, type Received } from './connection.ts'
 import { connectV1 } from './sdk-v1.ts'
 import { connectV2 } from './sdk-v2.ts'
 import { type StdioProject, stdioProject, stdioV1, stdioV2 } from './stdio-project.ts'
+import { socketV1, socketV2 } from './web-socket.ts'
 
 const startMs = 40_000
 
@@ -37,6 +39,15 @@ const clients: readonly {
     connect: stdioV2('legacy', () => project),
     revision: '2025-11-25',
     refused: isClosed,
+  },
+  { client: 'SDK v1, WebSocket', connect: socketV1, revision: '2025-11-25', refused: isNotOpened },
+  { client: 'SDK v2, legacy, WebSocket', connect: socketV2('legacy'), revision: '2025-11-25', refused: isNotOpened },
+  { client: 'SDK v2, auto, WebSocket', connect: socketV2('auto'), revision: '2026-07-28', refused: isNotOpened },
+  {
+    client: 'SDK v2, pinned, WebSocket',
+    connect: socketV2({ pin: '2026-07-28' }),
+    revision: '2026-07-28',
+    refused: isNotOpened,
   },
   { client: 'SDK v2, auto, stdio', connect: stdioV2('auto', () => project), revision: '2026-07-28', refused: isClosed },
 ]
@@ -179,6 +190,11 @@ test('a session that its client has ended is gone', async () => {
 /** Over a pipe the process says why on standard error, and ends. */
 function isClosed(error: unknown): boolean {
   return error instanceof Error && /connection closed/i.test(error.message)
+}
+
+/** The WebSocket of Node.js does not tell the status. */
+function isNotOpened(error: unknown): boolean {
+  return error instanceof WebSocketClosedError && /could not be opened/.test(error.message)
 }
 
 /** SDK v1 keeps the status in `code`, SDK v2 in `status`. */

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { FileAuditLog } from '../../packages/merlon/src/audit/file-log.ts'
 import { headSigner } from '../../packages/merlon/src/audit/head.ts'
-import { deriveSigningKey, openRootKey } from '../../packages/merlon/src/sealing/root-key.ts'
+import { deriveKey, openRootKey, signingKeyOf } from '../../packages/merlon/src/sealing/root-key.ts'
 
 /** Signs the heads of the log in this folder. */
 export function signerOf(folder: string) {
-  return headSigner(deriveSigningKey(openRootKey({ folder, storeHasData: true }).key, 'audit-head'))
+  return headSigner(signingKeyOf(deriveKey(openRootKey({ folder, storeHasData: true }).key, 'audit-head')))
 }
 
 /** The audit log of the folder, with small files and many heads, so that a kill finds them at work. */

@@ -1,11 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, it, vi } from 'vitest'
 import { linkModules } from '../transcript/project.ts'
+import { killAll, start } from './one-server.ts'
 
 /*
  * A client of the stateful revisions opens one session, and the server is killed under it again and again. After each kill
@@ -13,9 +11,7 @@ import { linkModules } from '../transcript/project.ts'
  */
 
 const kills = 10
-const main = join(import.meta.dirname, '../../packages/merlon/bin/merlon.cjs')
 const folder = mkdtempSync(join(tmpdir(), 'merlon-session-kill-'))
-const running: ChildProcess[] = []
 
 /** Counts aloud until it is cancelled. What it says is canary enough to be looked for in the files. */
 const countTool = `import { setImmediate as turn } from 'node:timers/promises'
@@ -37,46 +33,15 @@ export default defineTool({
 `
 
 afterAll(() => {
-  for (const child of running) child.kill('SIGKILL')
+  killAll()
   rmSync(folder, { recursive: true, force: true })
 })
 
-interface Started {
-  readonly url: string
-  /** What it printed until it served. */
-  readonly said: string
-  kill(): Promise<void>
-}
-
-/** Starts the server, and waits until it has printed this. */
-async function start(until: RegExp): Promise<Started> {
-  const child = spawn(process.execPath, [main, 'start'], {
-    cwd: folder,
-    env: { PATH: process.env['PATH'], MERLON_SERVER_PORT: '0', MERLON_LOG_LEVEL: 'error' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  running.push(child)
-  let said = ''
-  for await (const line of createInterface({ input: child.stdout })) {
-    said += `${line}\n`
-    if (!until.test(said)) continue
-    return {
-      url: /http:\S+\/mcp/.exec(said)?.[0] ?? '',
-      said,
-      async kill() {
-        const ended = once(child, 'exit')
-        child.kill('SIGKILL')
-        await ended
-      },
-    }
-  }
-  throw new Error(`the server did not start: ${said}`)
-}
-
 interface Heard {
   readonly id: string
-  /** The number that was counted; undefined for an event that carries nothing. */
+  /** The number that was counted; undefined for an event that carries nothing, and for an answer. */
   readonly progress: number | undefined
+  readonly answer: { readonly id: unknown; readonly error: unknown } | undefined
 }
 
 /** Reads events until there are so many, or the stream ends or breaks. What has arrived whole counts. */
@@ -94,8 +59,16 @@ async function read(response: Response, most = Number.POSITIVE_INFINITY): Promis
         const id = /^id: ?(\S+)$/m.exec(event)?.[1]
         const data = /^data: ?(\{.*)$/m.exec(event)?.[1]
         if (id === undefined) continue
-        const message = data === undefined ? undefined : (JSON.parse(data) as { params?: { progress?: number } })
-        heard.push({ id, progress: message?.params?.progress })
+        const message =
+          data === undefined
+            ? {}
+            : (JSON.parse(data) as { id?: unknown; error?: unknown; params?: { progress?: number } })
+        const { params, error } = message
+        heard.push({
+          id,
+          progress: params?.progress,
+          answer: error === undefined ? undefined : { id: message.id, error },
+        })
       }
       if (heard.length >= most) return heard
     }
@@ -112,7 +85,7 @@ it(`EV-07: loses no event and repeats none through ${kills} kills of the server,
   linkModules(folder)
   writeFileSync(join(folder, 'src/tools/count.ts'), countTool)
   writeFileSync(join(folder, 'merlon.config.json'), JSON.stringify({ resumability: { eventsMax: 100_000 } }))
-  let server = await start(/mrl_\w+/)
+  let server = await start(folder, /mrl_\w+\s/)
   const key = /mrl_\w+/.exec(server.said)?.[0] ?? ''
   const send = (body: object | undefined, headers: Record<string, string> = {}) =>
     fetch(server.url, {
@@ -143,11 +116,25 @@ it(`EV-07: loses no event and repeats none through ${kills} kills of the server,
     // What the client takes, and what the server has written by the time it is killed, differ each time.
     const seen = await read(response, 20 + ((kill * 37) % 150))
     await server.kill()
-    server = await start(/serves/)
+    server = await start(folder)
     const missed = await read(await send(undefined, { ...inSession, 'Last-Event-ID': seen.at(-1)?.id ?? '' }))
     const counted = [...seen, ...missed].flatMap(({ progress }) => progress ?? [])
     expect(counted).toEqual(counted.map((_, at) => at + 1))
     expect(new Set([...seen, ...missed].map(({ id }) => id)).size).toBe(seen.length + missed.length)
+    // Nobody is left who could answer the call. The client is told, once, whenever it asks.
+    const lost = { id: kill, error: { code: 50_201, message: expect.any(String), data: { code: 'CALL_LOST' } } }
+    expect([...seen, ...missed].flatMap(({ answer }) => answer ?? [])).toEqual([lost])
+    // For a moment whoever had it all counts as its reader, so that of two who come at once one is refused.
+    const again = await vi.waitUntil(
+      async () => {
+        const answer = await send(undefined, { ...inSession, 'Last-Event-ID': seen.at(-1)?.id ?? '' })
+        if (answer.status !== 409) return answer
+        await answer.text()
+        return undefined
+      },
+      { timeout: 5_000 },
+    )
+    expect(await read(again)).toEqual(missed)
     resumed += missed.length
     total += counted.length
   }

@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { everyTenant } from '../../packages/merlon/src/identity/reach.ts'
+import { openDatabase } from '../../packages/merlon/src/store/sql/database.ts'
+import { actWithin } from '../../packages/merlon/src/store/sql/row-security.ts'
 import { testPostgres } from '../../packages/merlon/src/store/sql/test-postgres.ts'
 import type { Answer, Connection } from '../attack/connection.ts'
 import { MockIssuer } from '../attack/mock-issuer.ts'
@@ -23,6 +26,7 @@ if ('reason' in postgres) describe.skip(`two servers on one PostgreSQL: ${postgr
 else {
   describe('two servers on one PostgreSQL', { timeout: 60_000 }, () => {
     let issuer: MockIssuer
+    let databaseUrl: string
     let opened: Awaited<ReturnType<typeof startServers>>
     let one: ServerProcess
     let other: ServerProcess
@@ -30,6 +34,7 @@ else {
 
     beforeAll(async () => {
       issuer = await MockIssuer.open()
+      databaseUrl = await postgres.database()
       opened = await startServers(
         2,
         {
@@ -50,7 +55,7 @@ else {
             ],
           },
         },
-        { DATABASE_URL: await postgres.database(), ENCRYPTION_KEY: randomBytes(32).toString('hex') },
+        { DATABASE_URL: databaseUrl, ENCRYPTION_KEY: randomBytes(32).toString('hex') },
       )
       ;[one, other] = opened.servers as [ServerProcess, ServerProcess]
     }, 90_000)
@@ -73,19 +78,21 @@ else {
 
     interface Withdrawal {
       readonly credential: string
+      /** Its public id. */
+      readonly id: string
       /** Takes it back, at the first server. */
       readonly end: () => Promise<unknown>
     }
     const ways: Readonly<Record<string, () => Promise<Withdrawal>>> = {
       'a sign-in that is revoked': async () => {
         const { accessToken: credential, signIn: id } = await tokenOf((await userOf()).name)
-        return { credential, end: () => one.control.call('sign-ins.revoke', { params: { id } }) }
+        return { credential, id, end: () => one.control.call('sign-ins.revoke', { params: { id } }) }
       },
       'the sign-in of a user who is disabled': async () => {
         const { id, name, version } = await userOf()
-        const { accessToken: credential } = await tokenOf(name)
+        const { accessToken: credential, signIn } = await tokenOf(name)
         const disabled = { params: { id }, body: { status: 'disabled' }, version }
-        return { credential, end: () => one.control.call('users.update', disabled) }
+        return { credential, id: signIn, end: () => one.control.call('users.update', disabled) }
       },
       'a key that is revoked': async () => {
         const owner = (await userOf()).id
@@ -93,13 +100,14 @@ else {
           body: { name: 'laptop', scopes: ['read'], owner },
         })
         const { id, key: credential } = body as { id: string; key: string }
-        return { credential, end: () => one.control.call('api-keys.revoke', { params: { id } }) }
+        return { credential, id, end: () => one.control.call('api-keys.revoke', { params: { id } }) }
       },
       'a subject of another issuer who is blocked': async () => {
         const subject = `subject-${++made}`
         const body = { issuer: issuer.url, subject }
         return {
           credential: issuer.token(resource, { sub: subject }),
+          id: `${issuer.url}#${subject}`,
           end: () => one.control.call('subjects.block', { body }),
         }
       },
@@ -125,17 +133,25 @@ else {
     }
     const isOver = (stream: Connection) => stream.answers[0]?.complete === true || stream.closed
 
+    const sessionsOf = async (server: ServerProcess, credential: string) => {
+      const { body } = await server.control.call('sessions.list', { query: { credential } })
+      return (body as { items: unknown[] }).items.length
+    }
+
     test.each(Object.entries(ways))(
-      'O-113 RS-12: %s is refused by both, and loses its streams at both',
+      'O-113 RS-12 SE-05: %s is refused by both, and loses its streams and its sessions at both',
       async (_, way) => {
-        const { credential, end } = await way()
+        const { credential, id, end } = await way()
         const streams: Connection[] = []
         for (const server of [one, other]) {
           expect((await send(server, credential)).status).toBe(200)
           streams.push(...(await openStreams(server, credential)))
         }
         expect(streams.filter(isOver)).toEqual([])
+        expect(await sessionsOf(other, id)).toBe(2)
         await end()
+        // They are gone from the tables when the change is answered, and with them from what either says.
+        for (const server of [one, other]) expect(await sessionsOf(server, id)).toBe(0)
         for (const server of [one, other]) {
           await expect
             .poll(() => send(server, credential), { timeout: withinMs, interval: 20 })
@@ -182,6 +198,92 @@ else {
       for (const id of seen) await other.control.call('sessions.end', { params: { id } })
       expect(await listed(one)).toEqual([])
       await expect.poll(() => inSession(one, credential, session), { timeout: withinMs, interval: 20 }).toBe(404)
+    })
+
+    test('O-081 O-082 CR-02: what was changed behind their backs is refused by the one that had not seen it, and told', async () => {
+      const [mine, theirs] = [await ways['a key that is revoked']!(), await ways['a key that is revoked']!()]
+      const sessions: string[] = []
+      for (const { credential } of [mine, theirs]) {
+        const opening = await one.begin(initialize(undefined), credential)
+        sessions.push((await opening.answer())?.header('mcp-session-id') ?? expect.unreachable('no session'))
+      }
+      const records = async () => {
+        const { body } = await other.control.call('audit.query', { query: { type: 'crypto' } })
+        return (body as { items: { reason: string; success: boolean }[] }).items
+      }
+      expect(await records()).toEqual([])
+      const database = await openDatabase({ databaseUrl })
+      const rows = await actWithin(database, everyTenant, (act) =>
+        act.selectFrom('sessions').selectAll().orderBy('used_at', 'desc').limit(2).execute(),
+      )
+      const [last, before] = rows as [(typeof rows)[number], (typeof rows)[number]]
+      await actWithin(database, everyTenant, async (act) => {
+        const swap = ({ sealed }: typeof last, { session }: typeof last) =>
+          act.updateTable('sessions').set({ sealed }).where('session', '=', session).execute()
+        await swap(last, before)
+        await swap(before, last)
+      })
+      for (const [at, { credential }] of [mine, theirs].entries())
+        expect(await inSession(other, credential, sessions[at]!)).toBe(404)
+      await expect.poll(records, { timeout: 10_000 }).toHaveLength(2)
+      expect(await records()).toMatchObject([
+        { success: false, reason: 'unreadable' },
+        { success: false, reason: 'unreadable' },
+      ])
+      await database.close()
+    })
+
+    test('CR-05, CR-07: a key that is rotated at one seals at both, and one that is destroyed there opens at neither', async () => {
+      const { credential } = await ways['a key that is revoked']!()
+      const open = async (server: ServerProcess) => {
+        const opening = await server.begin(initialize(undefined), credential)
+        return (await opening.answer())?.header('mcp-session-id') ?? expect.unreachable('no session')
+      }
+      const keys = async () => {
+        const { body } = await other.control.call('encryption-keys.verify')
+        const { items } = body as {
+          items: { id: string; purpose: string; state: string; records: number }[]
+        }
+        return items.filter(({ purpose }) => purpose === 'session')
+      }
+      const [atOne, atOther] = [await open(one), await open(other)]
+      const { id: old } = (await keys()).find(({ state }) => state === 'sealing') ?? expect.unreachable('no key')
+      await one.control.call('encryption-keys.rotate', { body: { purpose: 'session' } })
+      // What the other had begun to seal with the old one is sealed anew by whoever looks next.
+      await expect
+        .poll(async () => (await keys()).find(({ state }) => state === 'sealing')?.id, { timeout: withinMs })
+        .not.toBe(old)
+      await expect
+        .poll(
+          async () => {
+            const before = (await keys()).find(({ state }) => state === 'sealing')?.records ?? 0
+            const session = await open(other)
+            const after = (await keys()).find(({ state }) => state === 'sealing')?.records ?? 0
+            expect(await inSession(one, credential, session)).toBe(200)
+            return after > before
+          },
+          { timeout: withinMs },
+        )
+        .toBe(true)
+      for (const server of [one, other])
+        for (const session of [atOne, atOther]) expect(await inSession(server, credential, session)).toBe(200)
+      const { id: sealing } = (await keys()).find(({ state }) => state === 'sealing') ?? expect.unreachable('no key')
+      await one.control.call('encryption-keys.destroy', { params: { id: sealing }, body: { force: true } })
+      for (const server of [one, other])
+        for (const session of [atOne, atOther])
+          await expect.poll(() => inSession(server, credential, session), { timeout: withinMs, interval: 50 }).toBe(404)
+      // Both go on with another.
+      for (const server of [one, other]) {
+        await expect
+          .poll(async () => inSession(server, credential, await open(server)), { timeout: withinMs })
+          .toBe(200)
+      }
+      // What the other had opened with that key in its last second is ended too.
+      await expect
+        .poll(async () => (await keys()).filter(({ state, records }) => state === 'destroyed' && records > 0), {
+          timeout: 30_000,
+        })
+        .toEqual([])
     })
 
     test('O-113 RS-12: what is taken back from one is left to the others', async () => {

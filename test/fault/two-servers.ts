@@ -22,13 +22,19 @@ export interface ServerProcess {
   readonly controlUrl: string
   /** Sends a request that shows this credential, on a connection of its own, and gives that back at once. */
   begin(request: Request, credential: string): Promise<Connection>
+  /** Sends the process a signal; with `SIGKILL` and `SIGTERM`, resolves when it has ended. */
+  signal(signal: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): Promise<void>
 }
 
-/** Starts servers that have nothing in common but their settings, these variables and what they name. */
+/**
+ * Starts servers that have nothing in common but their settings, these variables, what they name, and tools beside `hello`,
+ * each by the name of its file.
+ */
 export async function startServers(
   count: number,
   config: ConfigInput,
   env: Readonly<Record<string, string>>,
+  tools: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly servers: readonly ServerProcess[]; close(): Promise<void> }> {
   const children: ChildProcess[] = []
   const folders: string[] = []
@@ -44,7 +50,8 @@ export async function startServers(
       folders.push(folder)
       mkdirSync(join(folder, 'src/tools'), { recursive: true })
       linkModules(folder)
-      writeFileSync(join(folder, 'src/tools/hello.ts'), helloTool)
+      for (const [name, source] of Object.entries({ hello: helloTool, ...tools }))
+        writeFileSync(join(folder, `src/tools/${name}.ts`), source)
       writeFileSync(join(folder, 'merlon.config.json'), JSON.stringify(config))
       const child = spawn(process.execPath, [main, 'start'], {
         cwd: folder,
@@ -62,6 +69,11 @@ export async function startServers(
           const connection = await connect()
           connection.write(encode(request, { host: `127.0.0.1:${port}`, key: credential }), request.verb ?? 'POST')
           return connection
+        },
+        async signal(signal) {
+          const ended = signal === 'SIGKILL' || signal === 'SIGTERM' ? once(child, 'exit') : undefined
+          child.kill(signal)
+          await ended
         },
       })
     }

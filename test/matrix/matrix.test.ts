@@ -179,6 +179,12 @@ const table: Readonly<Record<string, Row>> = {
   'signing-keys.rotate': { takes: 'operator', status: 201 },
   'signing-keys.retire': { takes: 'operator', status: 404 },
   'encryption-keys.list': { takes: 'operator', status: 200 },
+  'encryption-keys.rotate': { takes: 'operator', status: 200, asking: () => ({ body: { tenant: 'b' } }) },
+  'encryption-keys.retire': { takes: 'operator', status: 404 },
+  'encryption-keys.destroy': { takes: 'operator', status: 404 },
+  // There is no next root key.
+  'encryption-keys.rewrap': { takes: 'operator', status: 409 },
+  'encryption-keys.verify': { takes: 'operator', status: 200 },
   'openapi.get': { takes: 'any', status: 200 },
   'openapi.page': { takes: 'any', status: 200 },
   // The last: it ends the sign-in of who asks.

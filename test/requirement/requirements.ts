@@ -78,7 +78,7 @@ export const requirements = {
   },
   'TR-02': {
     promise:
-      'TLS 1.2 and up, without renegotiation; a key that others can read stops the start; a renewal drops no stream.',
+      'TLS 1.2 and up, without renegotiation, resumption or a weak cipher; a key that others can read stops the start; a renewal drops no stream; a client certificate that is demanded is checked before anything is read.',
     source: 'OWASP ASVS 5.0 V12.1',
   },
   'TR-03': {
@@ -95,7 +95,8 @@ export const requirements = {
   },
   'TR-06': { promise: 'A header that decides something may be said once.', source: 'OWASP ASVS 5.0 V15.3.7' },
   'TR-07': {
-    promise: 'Only plain paths are served: no absolute target, no tunnel, no upgrade, no request without a host.',
+    promise:
+      'Only plain paths are served: no absolute target, no tunnel, no request without a host, and no upgrade but to a socket where those are served.',
     source: 'OWASP ASVS 5.0 V4.1.4, V13.4.4',
   },
   'TR-08': { promise: 'Trailers decide nothing, and chunk extensions are bounded.', source: 'RFC 9110 §6.5.1' },
@@ -275,8 +276,9 @@ export const requirements = {
     source: 'OWASP ASVS 5.0 V7.4.1, V8.3.2',
   },
   'RS-13': {
-    promise: 'A token that is bound to a key is good with a proof for this request alone, once.',
-    source: 'RFC 9449 §7.1, §11.1',
+    promise:
+      'A token that is bound to a key is good with a proof for this request alone, once; bound to a client certificate, over a connection that has shown it.',
+    source: 'RFC 9449 §7.1, §11.1; RFC 8705 §3',
   },
   'RS-14': {
     promise: 'A challenge for more names the scope of this call and no other.',
@@ -407,7 +409,10 @@ export const requirements = {
     source: 'OWASP ASVS 5.0 V1.5.3',
   },
   'RL-12': { promise: 'A compressed request is refused.', source: 'RFC 9110 §15.5.16' },
-  'RL-13': { promise: 'An answer to a credential is not compressed.', source: 'OWASP ASVS 5.0 V3.4' },
+  'RL-13': {
+    promise: 'An answer to a credential is not compressed unless that is asked for by name, and a stream never is.',
+    source: 'OWASP ASVS 5.0 V3.4',
+  },
   'RL-14': {
     promise: 'A reader that takes nothing costs a bounded buffer, and is closed.',
     source: 'OWASP ASVS 5.0 V15.2.2',
@@ -444,6 +449,15 @@ export const requirements = {
   'SC-05': {
     promise: 'A start with an option that opens the memory, the traffic or the trust of the process is refused.',
     source: 'OWASP ASVS 5.0 V13.4.2',
+  },
+  'SU-05': {
+    promise:
+      'The image is built in stages from pinned bases, runs as no root on a file system it cannot write, holds no shell and no secret, and says itself whether it is well.',
+    source: 'OWASP Docker Security Cheat Sheet; OWASP NodeJS Docker Cheat Sheet',
+  },
+  'SU-06': {
+    promise: 'What is served holds no test, no source and no source map of ours.',
+    source: 'OWASP ASVS 5.0 V15.2.3',
   },
   'SC-06': { promise: 'A list that is absent has its default; an empty one denies.', source: 'CVE-2026-33032' },
 
@@ -586,6 +600,32 @@ export const requirements = {
     source: 'OWASP ASVS 5.0 V16.4.2',
   },
 
+  // Sockets
+  'WS-01': {
+    promise: 'Who opens a socket passes host, origin, path, limits and credential before it is answered with 101.',
+    source: 'OWASP ASVS 5.0 V4.4.2, V4.4.3; RFC 6455 §10.2',
+  },
+  'WS-02': {
+    promise:
+      'No credential of a socket stands in an address: a page opens it with a ticket that is good once, for half a minute, for that page.',
+    source: 'OWASP ASVS 5.0 V4.4.1, V4.4.3, V14.2.1',
+  },
+  'WS-03': {
+    promise:
+      'Each message is authenticated, authorised, limited and recorded as a POST is, and a socket ends with its credential.',
+    source: 'OWASP ASVS 5.0 V8.3.2',
+  },
+  'WS-04': {
+    promise: 'A message is text, within its size, in few pieces and within ten seconds; nothing is compressed.',
+    source: 'CVE-2026-48779; CVE-2024-37890; RFC 6455 §5.6, §8.1',
+  },
+  'WS-05': {
+    promise:
+      'A socket that gives no sign of life, is idle or does not read is closed, and nobody has more than their number.',
+    source: 'OWASP WebSocket Security Cheat Sheet',
+  },
+  'WS-06': { promise: 'One subprotocol is agreed on, and nothing is echoed.', source: 'RFC 6455 §4.2.2, §11.3.4' },
+
   // Cryptography
   'CR-01': { promise: 'Sealed text opens only with its whole tag.', source: 'OWASP ASVS 5.0 V11.3.2' },
   'CR-03': {
@@ -597,11 +637,19 @@ export const requirements = {
     source: 'OWASP ASVS 5.0 V11.2.3',
   },
   'CR-05': {
-    promise: 'A new key seals everywhere at once; the old one still opens what it sealed.',
+    promise:
+      'A new key seals everywhere at once, the old one still opens what it sealed, and a change that is cut short anywhere loses nothing.',
     source: 'OWASP ASVS 5.0 V13.3.4',
   },
   'CR-06': { promise: 'No two purposes share a key.', source: 'OWASP ASVS 5.0 V11.1.1' },
-  'CR-07': { promise: 'A destroyed key opens nothing.', source: 'NIST SP 800-57 Part 1' },
+  'CR-07': {
+    promise: 'A destroyed key opens nothing, in any process; one that records need is destroyed by force alone.',
+    source: 'NIST SP 800-57 Part 1',
+  },
+  'CR-10': {
+    promise: 'A process whose cryptography does not give what the standards say does not start.',
+    source: 'OWASP ASVS 5.0 V11.2.5',
+  },
   'CR-12': {
     promise: 'With a wrong root key nothing opens, and nothing is begun afresh.',
     source: 'OWASP ASVS 5.0 V16.5.3',

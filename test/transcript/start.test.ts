@@ -194,7 +194,7 @@ describe('merlon start', () => {
     other.close()
     expect(stdout()).toBe('')
     expect(stderr()).toBe(
-      `merlon: 127.0.0.1:${port} is in use\nmerlon: hint: choose another with PORT or server.port\n`,
+      `merlon: the MCP endpoint cannot listen on 127.0.0.1:${port}, which is in use\nmerlon: hint: choose another with PORT or server.port\n`,
     )
   })
 

@@ -98,3 +98,16 @@ test('AU-09: a stream ends when its key is rotated, and the present secret opens
   expect(again.status).toBe(200)
   await again.body?.cancel()
 })
+
+test('a server that was told to stop says first that it is not ready, and serves on until balancers have seen it', async () => {
+  writeFileSync(join(project, 'merlon.config.json'), JSON.stringify({ server: { drainDelayMs: 2_000 } }))
+  const server = await open()
+  const ready = new URL('/ready', server.url)
+  expect((await fetch(ready)).status).toBe(200)
+  const closing = close(server)
+  const seen = await fetch(ready)
+  const served = await fetch(new URL('/health', server.url))
+  expect([seen.status, served.status, served.headers.get('connection')]).toEqual([503, 200, 'close'])
+  await closing
+  await expect(fetch(ready)).rejects.toThrow()
+})

@@ -1,40 +1,40 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { setTimeout as wait } from 'node:timers/promises'
-import { pino } from 'pino'
+import { openKeys } from './app-keys.ts'
+import { alone, openReplicas, type Sharing } from './app-replicas.ts'
+import { openSessions } from './app-sessions.ts'
 import type { Clock, RandomBytes } from './call.ts'
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import type { Secrets } from './config/secrets.ts'
-import { controlSocketOf, listens } from './control-socket.ts'
 import type { Log } from './dispatch/services.ts'
 import { Fault } from './errors.ts'
 import { every } from './every.ts'
-import type { FileLock } from './file-lock.ts'
 import { type Installation, openInstallation } from './installation/installation.ts'
 import { loginLimits } from './installation/login-limits.ts'
 import { handOn, startEntry } from './installation/open-audit.ts'
+import type { Sealing } from './installation/open-sealing.ts'
 import type { LimitStore } from './limit/limit-store.ts'
 import { SharedLimits } from './limit/shared-limits.ts'
 import { makeDataFolder } from './private-file.ts'
 import { controlParts } from './serve/control-parts.ts'
-import { openWatch } from './serve/observe.ts'
+import { endWithdrawn } from './serve/end-withdrawn.ts'
+import { defaultLog, openWatch } from './serve/observe.ts'
 import { serve } from './serve/serve.ts'
 import { lifelongMs, type ServingStdio, serveStdio } from './serve/serve-stdio.ts'
-import { lockForServing } from './serving-lock.ts'
+import { waitForServing } from './serving-lock.ts'
+import type { SessionStore } from './session/session-store.ts'
 import { MemoryLimitStore } from './store/memory/limit-store.ts'
 import { MemorySessionStore } from './store/memory/session-store.ts'
 import { RedisLimitStore } from './store/redis/limit-store.ts'
-import { SqlDataKeyStore } from './store/sql/data-key-store.ts'
 import { openDatabase, type SqlDatabase } from './store/sql/database.ts'
 import { type Glance, glance } from './store/sql/glance.ts'
-import { SqlHistoryStore } from './store/sql/history-store.ts'
 import { sqlIdentity } from './store/sql/identity-stores.ts'
-import { SqlSessionStore } from './store/sql/session-store.ts'
+import { SqlRootStore } from './store/sql/root-store.ts'
+import type { SqlSessionStore } from './store/sql/session-store.ts'
 import type { LineOutput } from './transport/stdio.ts'
 import { version } from './version.ts'
-import { describeFailure } from './watch/failure.ts'
 
 /** Which project to serve, and with what. */
 export interface ServerOptions {
@@ -57,6 +57,8 @@ export interface ServerOptions {
 export interface Server {
   /** The address of the MCP endpoint. */
   readonly url: string
+  /** The same in clear, where TLS has a port of its own. */
+  readonly clearUrl: string | undefined
   /** Where the control plane is: its own address, and the socket in the data folder. */
   readonly control: { readonly url: string | undefined; readonly socket: string | undefined }
   /** The key that the first start made, shown this once. */
@@ -75,13 +77,25 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const parts = await openParts(options, process.stdout)
   const { config, installation, clock, random, log } = parts
   let kept: ReturnType<typeof openSessions> | undefined
+  let sharing: Sharing | undefined
+  const close = async () => {
+    await kept?.close()
+    await sharing?.close()
+    await parts.close()
+  }
   try {
-    const { database, shared } = parts
-    kept = openSessions({ config, installation, database, shared, log, clock, random })
+    const { database, keys, shared } = parts
+    sharing = await parts.share()
+    const { replicas, bus } = sharing
+    const writer = sharing.fence && { replicas, fence: sharing.fence }
+    const onUnreadable = () => parts.watch.happened('sealed-unreadable')
+    const about = { ...{ config, installation, database, keys, shared }, ...{ bus, writer, log, clock, random } }
+    kept = openSessions({ ...about, onUnreadable })
+    const { sessions, history, mailbox } = kept
+    parts.remembering.sessions = sessions
     const serving = await serve({
       ...parts,
-      sessions: kept.sessions,
-      history: kept.history,
+      ...{ replicas, bus, sessions, history, mailbox },
       control: (sessions) => controlParts({ ...parts, sessions }),
     })
     // Not before it serves: a key made by a start that fails would never be shown, and there is but one first key.
@@ -92,18 +106,17 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     parts.began()
     return {
       url: serving.url,
+      clearUrl: serving.clearUrl,
       control: serving.control,
       firstStart: firstKey && { key: firstKey.text, expiresAt: firstKey.key.expiresAt },
       keys: installation.keys,
       async close() {
         await serving.close()
-        await kept?.close()
-        await parts.close()
+        await close()
       },
     }
   } catch (error) {
-    await kept?.close()
-    await parts.close()
+    await close()
     throw error
   }
 }
@@ -131,6 +144,8 @@ export async function openStdio(options: StdioOptions): Promise<ServingStdio> {
       ...{ credential, input, output },
       sessions: config.session.enabled ? new MemorySessionStore(lifelongMs) : undefined,
       history: undefined,
+      mailbox: undefined,
+      ...alone(),
       control: (sessions) => controlParts({ ...parts, sessions }),
     })
     parts.began()
@@ -160,7 +175,7 @@ async function openParts(options: ServerOptions, lines: Writable) {
   const folder = resolve(project, config.store.folder)
   makeDataFolder(folder)
   const shared = secrets.databaseUrl !== undefined
-  const lock = shared ? undefined : await lockFolder(folder)
+  const lock = shared ? undefined : await waitForServing(folder)
   let opened: Installation | undefined
   try {
     const { installation, database } = await open(project, config, secrets, {
@@ -173,28 +188,33 @@ async function openParts(options: ServerOptions, lines: Writable) {
     const watch = openWatch({ config, secrets, installation, version, log, clock, steadyClock, random })
     installation.audit.onTampered(() => watch.happened('audit-tampered'))
     const { store } = limits
+    const remembering: { sessions?: SqlSessionStore | undefined } = {}
+    const common = { installation, database, shared, log, clock, random }
+    const { keys, ...sealing } = openKeys(common, () => remembering.sessions)
     let serves = false
     return {
-      ...{
-        project,
-        config,
-        installation,
-        database,
-        shared,
-        limits: store,
-        watch,
-        mode,
-        log,
-        clock,
-        steadyClock,
-        random,
+      ...common,
+      ...{ project, config, limits: store, watch, mode, steadyClock, keys },
+      encryptionKeys: sealing.encryptionKeys,
+      rootChange: sealing.rootChange,
+      /** Told which sessions are remembered here, if any are. */
+      remembering,
+      /** Takes its place among the servers on the same database, if others may be there. */
+      share: async (): Promise<Sharing> => {
+        const { databaseUrl, redisUrl } = secrets
+        if (databaseUrl === undefined) return alone()
+        const { redisPrefix } = config.store
+        const { audit } = installation
+        return openReplicas({ databaseUrl, redisUrl, redisPrefix, audit, watch, log, steadyClock })
       },
       /** Notes that it serves now. */
       began() {
         installation.audit.append(startEntry(config, version))
+        sealing.follow()
         serves = true
       },
       async close() {
+        await sealing.close()
         await limits?.close()
         if (serves) installation.audit.append({ type: 'server', success: true, level: 'info', action: 'stop' })
         await installation.close()
@@ -206,22 +226,6 @@ async function openParts(options: ServerOptions, lines: Writable) {
     await opened?.close()
     lock?.release()
     throw error
-  }
-}
-
-/** Longer than a command takes. */
-const commandMs = 3_000
-const againMs = 50
-
-/** A command that works without a server has the folder for a moment, and is waited for; a server keeps it, and has a socket. */
-async function lockFolder(folder: string): Promise<FileLock> {
-  for (let waited = 0; ; waited += againMs) {
-    try {
-      return lockForServing(folder)
-    } catch (error) {
-      if (waited >= commandMs || (await listens(controlSocketOf(folder)))) throw error
-    }
-    await wait(againMs)
   }
 }
 
@@ -272,55 +276,6 @@ async function openLimits(
   }
 }
 
-const pollMs = 250
-const noteMs = 5_000
-/** What is kept for one session at most, whatever the number of its events. */
-const historyBytesMax = 4_194_304
-
-/**
- * Where sessions are kept, and what their streams were sent: sealed, in the database of the installation, so that both
- * outlive this process and others on the same database can go on with them.
- */
-function openSessions(parts: {
-  readonly config: Config
-  readonly installation: Installation
-  readonly database: SqlDatabase
-  readonly shared: boolean
-  readonly log: Log
-  readonly clock: Clock
-  readonly random: RandomBytes
-}): { sessions: SqlSessionStore | undefined; history: SqlHistoryStore | undefined; close(): Promise<void> } {
-  const { config, installation, database, shared, log, clock, random } = parts
-  const { audit, sealing } = installation
-  const common = {
-    database,
-    keys: installation.dataKeys(new SqlDataKeyStore(database)),
-    digest: (text: string) => createHmac('sha256', sealing.sessionId).update(text).digest(),
-    random,
-    onUnreadable({ tenant, key }: { tenant: string; key: string | undefined }) {
-      audit.append({ type: 'crypto', success: false, level: 'error', tenant, key, reason: 'unreadable' })
-      log.error({ tenant, key }, 'a record that is kept sealed cannot be opened: it was changed, or its key is gone')
-    },
-  }
-  const { idleMs } = config.session
-  const sessions = config.session.enabled ? new SqlSessionStore({ ...common, idleMs, shared }) : undefined
-  const bounds = { ...config.resumability, bytesMax: historyBytesMax }
-  const history = config.resumability.enabled ? new SqlHistoryStore({ ...common, bounds }) : undefined
-  const failed = (cause: unknown) => log.error({ err: cause }, 'keeping sessions failed')
-  const timers = [
-    every(noteMs, () => sessions?.flush(idleMs / 10), failed),
-    ...(shared ? [every(pollMs, () => sessions?.poll(clock()), failed)] : []),
-  ]
-  return {
-    sessions,
-    history,
-    async close() {
-      for (const timer of timers) clearInterval(timer)
-      await sessions?.flush().catch(failed)
-    },
-  }
-}
-
 /** Looks at the store without opening it for work, for the audit of the configuration. */
 export function glanceAtStore(
   project: string,
@@ -334,15 +289,40 @@ export function glanceAtStore(
   )
 }
 
-/** Opens the installation alone, for a command where no server has the data folder. */
-export async function openLocal(project: string, config: Config, secrets: Secrets): Promise<Installation> {
+/** What a command has to itself where no server has the data folder. */
+export type Local = Installation &
+  Pick<Sealing, 'encryptionKeys' | 'rootChange'> & {
+    /** Those that a server left open, for the next one to go on with. */
+    readonly sessions: SessionStore | undefined
+  }
+
+/** Opens the installation and its sessions, and serves nothing. Sessions end here as they do beside a server. */
+export async function openLocal(project: string, config: Config, secrets: Secrets): Promise<Local> {
   const own = new MemoryLimitStore()
-  const { installation } = await open(project, config, secrets, {
-    ...{ clock: Date.now, random: randomBytes, log: defaultLog(config) },
+  const common = { clock: Date.now, random: randomBytes, log: defaultLog(config) }
+  const opened = await open(project, config, secrets, {
+    ...common,
     steadyClock: () => Math.trunc(performance.now()),
     countedIn: () => own,
   })
-  return installation
+  const { installation } = opened
+  const parts = { ...common, ...opened, config, shared: secrets.databaseUrl !== undefined }
+  const sealing = openKeys(parts, () => sessions)
+  const kept = openSessions({ ...parts, keys: sealing.keys, bus: alone().bus, writer: undefined })
+  const { sessions } = kept
+  const close = async () => {
+    await kept.close()
+    await sealing.close()
+    await installation.close()
+  }
+  try {
+    if (sessions !== undefined) await endWithdrawn({ installation, sessions, clock: common.clock })
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const { encryptionKeys, rootChange } = sealing
+  return { ...installation, encryptionKeys, rootChange, sessions, close }
 }
 
 async function open(
@@ -360,7 +340,7 @@ async function open(
     secrets,
     async openStores(folder) {
       database = await openDatabase(databaseUrl === undefined ? { file: join(folder, 'merlon.db') } : { databaseUrl })
-      return sqlIdentity(database)
+      return { stores: sqlIdentity(database), rootStore: new SqlRootStore(database) }
     },
     logins: loginLimits(countedIn, config.authentication.login, steadyClock),
     clock,
@@ -375,10 +355,4 @@ function settingsOf(options: ServerOptions): { config: Config; secrets: Secrets 
     return { config: options.config, secrets: options.secrets }
   const loaded = loadConfig({ project: resolve(options.project), env: { ...process.env, ...options.env } })
   return { config: options.config ?? loaded.config, secrets: options.secrets ?? loaded.secrets }
-}
-
-function defaultLog(config: Config): Log {
-  const serializers = { err: (thrown: unknown) => describeFailure(thrown, true) }
-  const { level } = config.log
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }, pino.destination(2))
 }

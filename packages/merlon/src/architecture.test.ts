@@ -11,7 +11,7 @@ import { describe, expect, test } from 'vitest'
 const ground = ['call.ts', 'errors.ts', 'canonical-base64.ts', 'private-file.ts', 'file-lock.ts']
 
 /** One idea each: rules and a port. A slice knows no other; what a scope is and who may do what is shared ground. */
-const slices = ['identity', 'session', 'history', 'limit', 'policy', 'audit', 'sealing', 'watch']
+const slices = ['identity', 'session', 'history', 'replica', 'limit', 'policy', 'audit', 'sealing', 'watch']
 const shared = ['policy/scopes.ts', 'policy/decide.ts']
 /** Who may call is several ports, one for each noun. */
 const identityPorts = [
@@ -43,23 +43,31 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'serve/control-parts.ts',
     'serving-lock.ts',
     'control-socket.ts',
+    // A check of health names the server as the server names itself.
+    'guard/own-hosts.ts',
     // Copied files are verified by whoever has them: with no server, and no installation.
     'audit/verify.ts',
     'audit/audit-reader.ts:types',
     'config-audit',
   ],
+  // What a client imports. It runs where nothing of the server is, so that it names none of it.
+  client: [],
   // What a project imports.
   'index.ts': ['app.ts', 'catalog', 'identity/actor.ts', 'identity/authenticator.ts', 'audit:types'],
 
-  // The only one that names adapters.
+  // The only ones that name adapters.
   // Limits that are shared are put together of two adapters.
   'app.ts': [
+    'app-keys.ts',
+    'app-replicas.ts',
+    'app-sessions.ts',
     'config',
     'installation/installation.ts',
     'installation/login-limits.ts',
     'installation/open-audit.ts',
+    'installation/open-sealing.ts:types',
     'serve/control-parts.ts',
-    'control-socket.ts',
+    'serve/end-withdrawn.ts',
     'serve/serve.ts',
     'serve/serve-stdio.ts',
     'transport/stdio.ts:types',
@@ -70,9 +78,29 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'limit/limit-store.ts:types',
     'limit/shared-limits.ts',
     'serve/observe.ts',
+    'session/session-store.ts:types',
     'version.ts',
-    'watch/failure.ts',
   ],
+  // The keys that seal, and what walks over all that they sealed.
+  'app-keys.ts': [
+    'installation/installation.ts:types',
+    'installation/open-sealing.ts',
+    'dispatch:types',
+    'sealing:types',
+    'store/sql',
+  ],
+  // Sessions and their history.
+  'app-sessions.ts': [
+    'sealing:types',
+    'config:types',
+    'installation/installation.ts:types',
+    'dispatch:types',
+    'every.ts',
+    'replica',
+    'store/sql',
+  ],
+  // The processes that share a database, and how they wake each other.
+  'app-replicas.ts': ['audit:types', 'dispatch:types', 'watch:types', 'every.ts', 'replica', 'store'],
   // What is told of calls and refusals, to the record, the counts and the logs, in one place.
   'serve/observe.ts': [
     'config:types',
@@ -96,6 +124,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'sealing/seal.ts',
     'every.ts',
   ],
+  // What changes the keys of what is kept sealed, and records it as every change is recorded.
+  'installation/open-sealing.ts': ['identity:types', 'sealing', 'every.ts'],
   'installation/login-limits.ts': ['identity:types', 'limit/limit-store.ts'],
   'installation/installation.ts': [
     'installation/open-audit.ts',
@@ -113,6 +143,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'config/builtin-scopes.ts',
     'installation/installation.ts:types',
     'serve/credentials.ts',
+    'serve/end-withdrawn.ts',
     'serve/request-ids.ts',
     'every.ts',
     'guard',
@@ -127,14 +158,17 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'admin:types',
     'serve/control-parts.ts',
     'serve/serve-admin.ts',
-    'every.ts',
+    'serve/certificate.ts',
+    'serve/listener.ts',
+    'config/listening.ts',
     'serve/routes.ts',
     'serve/observe.ts',
     'transport',
     'guard',
-    'dispatch:types',
     'catalog/watch.ts',
     'identity/dpop.ts',
+    'identity/tickets.ts',
+    'serve/serve-sockets.ts',
   ],
   // The same calls over a pipe. Its control plane is the socket of the data folder.
   'serve/serve-stdio.ts': [
@@ -146,33 +180,78 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'serve/observe.ts',
     'transport',
     'guard',
+    'serve/conversation.ts',
+    'dispatch:types',
+  ],
+  // What is said over a pipe or a socket; which guards it goes through is for the two.
+  'serve/conversation.ts': [
+    'serve/assembly.ts:types',
+    'transport',
+    'guard',
     'dispatch/session-endpoints.ts',
+    'dispatch:types',
+  ],
+  // The same calls over sockets, beside HTTP.
+  'serve/serve-sockets.ts': [
+    'config:types',
+    'serve/assembly.ts:types',
+    'serve/conversation.ts',
+    'every.ts',
+    'transport',
+    'guard',
+    'identity:types',
     'dispatch:types',
   ],
   // The table of operations, and its client. How they are reached over HTTP is for control-routes.ts.
   admin: ['control-socket.ts', 'audit', 'identity', 'policy', 'sealing', 'session', 'watch'],
   'serve/control-routes.ts': ['admin', 'transport', 'guard'],
   'control-socket.ts': [],
-  'serving-lock.ts': [],
+  'serving-lock.ts': ['control-socket.ts'],
   'serve/control-parts.ts': ['admin', 'installation/installation.ts:types', 'sealing', 'session:types'],
   'serve/serve-admin.ts': [
     'admin',
     'serve/control-routes.ts',
+    'serve/listener.ts',
     'control-socket.ts',
     'serve/observe.ts',
     'config:types',
+    'config/listening.ts',
     'transport',
     'guard',
     'dispatch:types',
   ],
+  // What is withdrawn is known to one slice, and what was opened with it to another.
+  'serve/end-withdrawn.ts': ['audit:types', 'dispatch/session-record.ts', 'identity', 'session:types'],
   'serve/credentials.ts': ['guard:types', 'identity', 'wire/json.ts'],
   'every.ts': [],
   'serve/request-ids.ts': [],
-  'serve/routes.ts': ['config:types', 'transport', 'guard', 'dispatch', 'identity/dpop.ts', 'identity/signing-keys.ts'],
+  'serve/listener.ts': ['guard/own-hosts.ts'],
+  'serve/certificate.ts': ['config:types', 'dispatch:types', 'transport', 'every.ts'],
+  'serve/routes.ts': [
+    'config:types',
+    'transport',
+    'guard',
+    'dispatch',
+    'identity/dpop.ts',
+    'identity/signing-keys.ts',
+    'identity/tickets.ts',
+  ],
 
   transport: ['guard', 'wire'],
   guard: ['method.ts', 'catalog:types', 'wire', 'audit', 'identity', 'limit', 'policy', 'session'],
-  dispatch: ['method.ts', 'catalog', 'wire', 'audit', 'history', 'limit', 'policy', 'sealing', 'session', 'watch'],
+  dispatch: [
+    'method.ts',
+    'catalog',
+    'wire',
+    'audit',
+    'history',
+    'replica:types',
+    'limit',
+    'policy',
+    'sealing',
+    'session',
+    'watch',
+  ],
   'method.ts': ['catalog:types', 'policy:types'],
   catalog: shared,
   // A key in a file or a variable is held to what keys must be.
@@ -190,9 +269,9 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'sealing/data-key-store.ts',
     'session/session-store.ts',
   ],
-  'store/redis': ['limit/limit-store.ts'],
+  'store/redis': ['limit/limit-store.ts', 'replica'],
   // What is kept sealed is sealed where it is written.
-  'store/sql': [...identityPorts, 'history/history-store.ts', 'sealing', 'session/session-store.ts'],
+  'store/sql': [...identityPorts, 'history/history-store.ts', 'replica', 'sealing', 'session/session-store.ts'],
   ...Object.fromEntries(ground.map((file) => [file, []])),
 }
 
@@ -322,8 +401,9 @@ describe('the arrows', () => {
     expect(crossing.filter(({ to }) => !shared.includes(to))).toEqual([])
   })
 
-  test('only app.ts names an adapter', () => {
-    expect(between.filter(({ from, to }) => to.startsWith('store/') && from !== 'app.ts')).toEqual([])
+  test('only the composition root names an adapter', () => {
+    const root = ['app.ts', 'app-keys.ts', 'app-replicas.ts', 'app-sessions.ts']
+    expect(between.filter(({ from, to }) => to.startsWith('store/') && !root.includes(from))).toEqual([])
   })
 
   test('no folder comes back to itself, not even by types', () => {

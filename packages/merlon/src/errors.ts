@@ -53,6 +53,15 @@ export const errors = {
     says: 'The request target is not a plain path.',
     fix: 'Send the path alone, as in POST /mcp.',
   },
+  'handshake.refused': {
+    http: 400,
+    rpc: 40004,
+    code: 'INVALID_HANDSHAKE',
+    blame: 'caller',
+    retry: false,
+    says: 'This is no WebSocket handshake that is served here.',
+    fix: 'Send Sec-WebSocket-Version: 13, a Sec-WebSocket-Key and Sec-WebSocket-Protocol: mcp, and no body.',
+  },
   'host.malformed': {
     http: 400,
     rpc: -32600,
@@ -180,6 +189,15 @@ export const errors = {
     retry: false,
     says: 'Invalid API key',
     fix: 'Ask the operator for a new key.',
+  },
+  'credential.certificate': {
+    http: 403,
+    rpc: 40306,
+    code: 'CERTIFICATE_REFUSED',
+    blame: 'caller',
+    retry: false,
+    says: 'The connection was closed: no client certificate, or not a good one.',
+    fix: 'Show a certificate of the authority that tls.clientCaPath names.',
   },
   'login.refused': {
     http: 401,
@@ -383,6 +401,24 @@ export const errors = {
     says: 'This stream is already being read.',
     fix: 'Close the other reader first.',
   },
+  'stream.moved-on': {
+    http: 409,
+    rpc: 40903,
+    code: 'EVENT_SUPERSEDED',
+    blame: 'caller',
+    retry: false,
+    says: 'This stream was resumed from a later event since.',
+    fix: 'Resume with the last event that you have.',
+  },
+  'stream.lost': {
+    http: 410,
+    rpc: 41001,
+    code: 'HISTORY_LOST',
+    blame: 'caller',
+    retry: false,
+    says: 'Some of what came after this event is no longer kept.',
+    fix: 'Send the request again, or open the stream without Last-Event-ID; see resumability.',
+  },
 
   // How much
   'rate.exceeded': {
@@ -505,6 +541,15 @@ export const errors = {
     retry: true,
     says: 'The call did not finish in time.',
     fix: 'Ask for less, or raise limits.callTimeoutMs.',
+  },
+  'call.lost': {
+    http: 502,
+    rpc: 50201,
+    code: 'CALL_LOST',
+    blame: 'server',
+    retry: false,
+    says: 'The server that ran this call ended, or could not keep its answer.',
+    fix: 'Find out whether the call had its effect before you send it again.',
   },
   'client.refused': {
     http: 200,

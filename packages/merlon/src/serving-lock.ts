@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { controlSocketOf, listens } from './control-socket.ts'
 import { type FileLock, lockFile } from './file-lock.ts'
 
 /**
@@ -18,4 +20,20 @@ export function lockForServing(folder: string): FileLock {
     )
   }
   return lock
+}
+
+/** Longer than a command takes. */
+const commandMs = 3_000
+const againMs = 50
+
+/** The same. A command that works without a server has the folder for a moment, and is waited for; a server keeps it, and has a socket. */
+export async function waitForServing(folder: string): Promise<FileLock> {
+  for (let waited = 0; ; waited += againMs) {
+    try {
+      return lockForServing(folder)
+    } catch (error) {
+      if (waited >= commandMs || (await listens(controlSocketOf(folder)))) throw error
+    }
+    await wait(againMs)
+  }
 }

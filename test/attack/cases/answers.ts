@@ -1,11 +1,17 @@
 import { expect } from 'vitest'
 import { type AttackCase, each } from '../attack-case.ts'
+import type { Target } from '../harness.ts'
 import { planted } from '../invariants.ts'
-import { call, tool } from '../request.ts'
+import { call, type Request, tool } from '../request.ts'
 
 const area = 'Transport: answers'
 const secondEvent = '\n\nevent: message\ndata: {"jsonrpc":"2.0","id":1,"result":{}}\n\nid: 1\r\ndata: x\r\r\u2028\u2029'
 const streaming = { progressToken: 'p' }
+const packed = { 'Accept-Encoding': 'gzip' }
+const long = 'x'.repeat(2_000)
+const uncompressed = async (target: Target, request: Request): Promise<undefined> => {
+  expect((await target.send(request)).header('content-encoding')).toBeUndefined()
+}
 
 export const answerCases: readonly AttackCase[] = [
   {
@@ -43,6 +49,35 @@ export const answerCases: readonly AttackCase[] = [
       return undefined
     },
     expect: { notes: 1 },
+  },
+  ...each(
+    {
+      id: 'X-251',
+      area,
+      requirement: ['RL-13'],
+      title: 'with compression on, an answer that holds what a credential opened is not compressed',
+      config: { compression: { enabled: true, thresholdBytes: 0 } },
+    },
+    {
+      'a call': (target) => uncompressed(target, tool('echo', { text: long }, { as: 'A.read', headers: packed })),
+      'a list': (target) => uncompressed(target, call('tools/list', {}, { as: 'A.read', headers: packed })),
+      'a stream': (target) =>
+        uncompressed(target, tool('echo', { text: long }, { as: 'A.read', headers: packed, meta: streaming })),
+    },
+  ),
+  {
+    id: 'X-252',
+    area,
+    requirement: ['RL-13'],
+    title: 'asked for by name the answer to a call is compressed, and a stream still is not',
+    config: { compression: { enabled: true, dangerouslyIncludeCredentialed: true } },
+    send: async (target) => {
+      const echo = tool('echo', { text: long }, { as: 'A.read', headers: packed })
+      const answer = await target.send(echo)
+      expect(answer.header('content-encoding')).toBe('gzip')
+      expect(answer.header('vary')).toBe('Origin, Accept-Encoding')
+      return uncompressed(target, tool('echo', { text: long }, { as: 'A.read', headers: packed, meta: streaming }))
+    },
   },
   ...each(
     {

@@ -6,9 +6,11 @@ import { authorizationCases } from './authorization.ts'
 import { configurationCases } from './configuration.ts'
 import { controlCases } from './control.ts'
 import { credentialCases } from './credentials.ts'
+import { encryptionKeyCases } from './encryption-keys.ts'
 import { eventCases } from './events.ts'
 import { framingCases } from './framing.ts'
 import { hiddenCases } from './hidden.ts'
+import { keptSealedCases } from './kept-sealed.ts'
 import { limitCases } from './limits.ts'
 import { loadCases } from './load.ts'
 import { messageCases } from './messages.ts'
@@ -19,6 +21,8 @@ import { sealedStateCases } from './sealed-state.ts'
 import { sessionCases } from './sessions.ts'
 import { subjectCases } from './subjects.ts'
 import { tokenCases } from './tokens.ts'
+import { webSocketCases } from './web-socket.ts'
+import { withdrawnSessionCases } from './withdrawn-sessions.ts'
 
 /** Every row of the corpus that this release answers for. */
 export const cases: readonly AttackCase[] = [
@@ -37,9 +41,13 @@ export const cases: readonly AttackCase[] = [
   ...hiddenCases,
   ...sealedStateCases,
   ...sessionCases,
+  ...withdrawnSessionCases,
   ...eventCases,
+  ...keptSealedCases,
+  ...encryptionKeyCases,
   ...loadCases,
   ...limitCases,
   ...controlCases,
   ...configurationCases,
+  ...webSocketCases,
 ]

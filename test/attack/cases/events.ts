@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import { localOperator } from '../../../packages/merlon/src/identity/actor.ts'
 import { type AttackCase, each } from '../attack-case.ts'
 import type { Answer, Connection, StreamEvent } from '../connection.ts'
 import type { Session, Target } from '../harness.ts'
@@ -206,8 +207,8 @@ export const eventCases: readonly AttackCase[] = [
       requirement: ['EV-05', 'CO-07'],
       title: 'history that is gone is an error and not a gap',
       expect: {
-        status: 404,
-        code: 'SESSION_NOT_FOUND',
+        status: 410,
+        code: 'HISTORY_LOST',
         audit: { type: 'session_violation', success: false, reason: 'history-lost' },
       },
     },
@@ -234,7 +235,7 @@ export const eventCases: readonly AttackCase[] = [
       target.advance(2_000)
       return await target.send(session.stream(events[1]!.id))
     },
-    expect: { status: 404, audit: { type: 'session_violation', success: false, reason: 'history-lost' } },
+    expect: { status: 410, audit: { type: 'session_violation', success: false, reason: 'history-lost' } },
   },
   {
     id: 'X-111',
@@ -248,7 +249,7 @@ export const eventCases: readonly AttackCase[] = [
       await counted(target, session, 20)
       return await target.send(session.stream(mine[0]!.id))
     },
-    expect: { status: 404, audit: { reason: 'history-lost' } },
+    expect: { status: 410, audit: { reason: 'history-lost' } },
   },
   {
     id: 'X-112',
@@ -263,13 +264,17 @@ export const eventCases: readonly AttackCase[] = [
       const [another] = await counted(target, other)
       expect((await target.send(other.stream(another!.id))).messages.length).toBeGreaterThan(0)
       await target.stores.users.updateUser('tenant-a', 'usr_tenant-a_user', { status: 'disabled' }, {}, target.now())
-      await target.settled(async () => expect((await target.send(session.request('ping'))).status).toBe(401))
+      for (const each of [session, other])
+        await target.settled(async () => expect((await target.send(each.request('ping'))).status).toBe(401))
       const refused = await target.send(other.stream(another!.id))
       expect([refused.status, refused.events]).toEqual([401, []])
       await target.stores.users.updateUser('tenant-a', 'usr_tenant-a_user', { status: 'active' }, {}, target.now())
-      await target.settled(async () => expect((await target.send(session.request('ping'))).status).toBe(200))
-      expect((await target.send(session.end())).status).toBe(204)
-      return await target.send(session.stream(first!.id))
+      // Who is let in again begins again.
+      await target.settled(async () => expect((await target.send(session.request('ping'))).status).toBe(404))
+      const next = await target.openSession('A.read')
+      const [last] = await counted(target, next)
+      expect((await target.send(next.end())).status).toBe(204)
+      return [await target.send(session.stream(first!.id)), await target.send(next.stream(last!.id))]
     },
     expect: { status: 404 },
   },
@@ -295,6 +300,88 @@ export const eventCases: readonly AttackCase[] = [
       })
       expect((await target.send(session.end())).status).toBe(204)
       return undefined
+    },
+  },
+  {
+    id: 'X-350',
+    area,
+    requirement: ['EV-09', 'EV-04', 'CO-07'],
+    title: 'an id that the client has gone beyond does not move the stream back',
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      const events = await counted(target, session, 8)
+      const [older, newer] = [events[1]!.id!, events[4]!.id!]
+      expect((await target.send(session.stream(older))).messages).toHaveLength(8)
+      // Until a later one is named it can be named again: what it gave may have been lost on its way.
+      expect((await target.send(session.stream(older))).messages).toHaveLength(8)
+      expect((await target.send(session.stream(newer))).messages).toHaveLength(5)
+      const replayed = await target.send(session.stream(older))
+      expect(replayed.events).toEqual([])
+      expect((await target.send(session.stream(newer))).messages).toHaveLength(5)
+      return replayed
+    },
+    expect: {
+      status: 409,
+      code: 'EVENT_SUPERSEDED',
+      audit: { type: 'session_violation', success: false, code: 'EVENT_SUPERSEDED' },
+    },
+  },
+  {
+    id: 'X-351',
+    area,
+    requirement: ['EV-09', 'SE-11'],
+    title: 'of two who come at once for what an ended stream still holds, one gets it',
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      const events = await counted(target, session, 8)
+      const connections = await Promise.all([target.connect('A.read'), target.connect('A.read')])
+      for (const connection of connections) connection.write(target.bytesOf(session.stream(events[1]!.id)), 'GET')
+      const answers = await Promise.all(connections.map((each) => each.answer()))
+      const statuses = answers.map((answer) => answer!.status).sort()
+      expect(statuses).toEqual([200, 409])
+      expect(answers.find((answer) => answer!.status === 200)!.messages).toHaveLength(8)
+      return answers.filter((answer) => answer!.status === 409).map((answer) => answer!)
+    },
+    expect: {
+      status: 409,
+      code: 'STREAM_TAKEN',
+      audit: { type: 'session_violation', success: false, code: 'STREAM_TAKEN' },
+    },
+  },
+  {
+    id: 'X-352',
+    area,
+    requirement: ['EV-03', 'AU-09'],
+    title: 'the answer to a call that may not be made any more is not given out again',
+    alone: true,
+    config: { server: { responseMode: 'stream' } },
+    may: ['write_note'],
+    send: async (target) => {
+      const session = await target.openSession('A.write')
+      const answered = await target.send(
+        session.request('tools/call', { name: 'write_note', arguments: { text: 'of before' } }),
+      )
+      const [first] = answered.events
+      expect((await target.send(session.stream(first!.id))).messages).toHaveLength(1)
+      const { id } = target.key('A.write')
+      expect(await target.server.keys.updateKey(id, { scopes: ['read'] }, localOperator)).toMatchObject({ ok: true })
+      let refused: Answer | undefined
+      await target.settled(async () => {
+        refused = await target.send(session.stream(first!.id))
+        expect(refused.status).not.toBe(200)
+      })
+      expect(refused?.events).toEqual([])
+      // What it may still do, it may still come back for.
+      const listed = await target.send(session.request('tools/list', {}, { id: 2 }))
+      expect((await target.send(session.stream(listed.events[0]!.id))).messages).toHaveLength(1)
+      return refused
+    },
+    expect: {
+      status: 403,
+      code: 'INSUFFICIENT_SCOPE',
+      headers: { 'WWW-Authenticate': /scope="write"/ },
+      audit: { success: false, scope: 'write', code: 'INSUFFICIENT_SCOPE' },
+      notes: 1,
     },
   },
   {

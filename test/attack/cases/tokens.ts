@@ -305,9 +305,15 @@ export const tokenCases: readonly AttackCase[] = [
   ...refused('X-173', ['RS-13'], 'a token bound to a key is no bearer token', 'token-scheme', {
     bearer: (target) => token(target, { cnf: { jkt: issuer.thumbprint } }),
   }),
-  ...refused('X-173', ['RS-13'], 'a token bound to what cannot be proved here is refused', 'token-binding', {
-    'a client certificate': (target) => token(target, { cnf: { 'x5t#S256': 'A'.repeat(43) } }),
-  }),
+  ...refused(
+    'X-173',
+    ['RS-13'],
+    'a token bound to a certificate is refused where none was shown',
+    'token-certificate',
+    {
+      'over plain HTTP': (target) => token(target, { cnf: { 'x5t#S256': 'A'.repeat(43) } }),
+    },
+  ),
   {
     id: 'X-174',
     area,

@@ -6,10 +6,10 @@ import { everyTenant } from '../identity/reach.ts'
 import { invalid } from './fields.ts'
 import { admin, type ControlContext, type Operation, operation } from './operation.ts'
 import { cursorOf, paging, place } from './page.ts'
-import { tenantId } from './shapes.ts'
+import { tenantId, time } from './shapes.ts'
 
 const text = z.string().min(1).max(256).optional()
-const moment = z.iso.datetime('takes a time in UTC, as 2026-11-22T08:00:00Z').optional()
+const moment = time.optional()
 const flag = z.preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean())
 
 /** What is given must be equal: a pattern, or a sign of one, is text like any other. */

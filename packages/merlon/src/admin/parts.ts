@@ -10,13 +10,14 @@ import type { Subjects } from '../identity/subjects.ts'
 import type { Tenants } from '../identity/tenants.ts'
 import type { Tokens } from '../identity/tokens.ts'
 import type { Users } from '../identity/users.ts'
+import type { EncryptionKeys } from '../sealing/encryption-keys.ts'
+import type { RootChange } from '../sealing/root-change.ts'
 import type { Sealer } from '../sealing/seal.ts'
 import type { Alerts } from '../watch/alerts.ts'
 import type { MetricsSnapshot } from '../watch/metrics.ts'
 import type { Signal } from '../watch/signals.ts'
 import type { Health } from '../watch/watch.ts'
 import type { Attempts } from './attempts.ts'
-import type { KeyInForce } from './encryption-keys.ts'
 import type { Sessions } from './sessions.ts'
 
 /** What operations work with: made once for the process. */
@@ -27,7 +28,6 @@ export interface ControlParts {
   readonly roles: ReadonlyMap<string, ScopeSet>
   readonly cursors: Sealer
   readonly attempts: Attempts
-  readonly keysInForce: readonly KeyInForce[]
   readonly users: Users
   readonly tenants: Tenants
   readonly agents: Agents
@@ -37,11 +37,14 @@ export interface ControlParts {
   readonly tokens: Tokens
   readonly doors: Doors
   readonly signingKeys: SigningKeys
+  readonly encryptionKeys: Pick<EncryptionKeys, 'list' | 'rotate' | 'retire' | 'destroy' | 'verify'>
+  readonly rootChange: Pick<RootChange, 'kept' | 'verify' | 'rewrap'>
   readonly auditReader: AuditReader
   /** Lets this process know at once of a change that it made itself; never rejects. Others hear of it within a second. */
   readonly refresh: () => Promise<void>
-  /** Undefined in a process that does not serve: it has no sessions, and watches nothing. */
+  /** Undefined where the stateful revisions are switched off. */
   readonly sessions: Sessions | undefined
+  /** Undefined in a process that does not serve. */
   readonly watch: ControlWatch | undefined
 }
 

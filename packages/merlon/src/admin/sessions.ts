@@ -1,11 +1,11 @@
 import * as z from 'zod'
 import { Fault } from '../errors.ts'
 import { everyTenant } from '../identity/reach.ts'
-import type { ListedSession, SessionReach } from '../session/session-store.ts'
+import type { ListedSession, SessionPage, SessionReach } from '../session/session-store.ts'
 import type { ControlContext, Operation } from './operation.ts'
 import { admin, operation } from './operation.ts'
 import { page, pageOf, paging } from './page.ts'
-import { byId, id, tenantId, time, timeOf } from './shapes.ts'
+import { byId, given, id, tenantId, time, timeOf } from './shapes.ts'
 
 const session = z.strictObject({
   id: id.describe('Names the session here. It is not the id that the client holds, and opens nothing.'),
@@ -42,12 +42,12 @@ function show({
   }
 }
 
-/** What sessions are listed and ended with; a process that serves none has none. */
+/** The id of a subject is made of an issuer and a name. */
+const opener = z.string().min(1).max(2_048)
+
+/** What sessions are listed and ended with. */
 export interface Sessions {
-  list(
-    reach: SessionReach,
-    page: { readonly after?: string; readonly limit: number },
-  ): Promise<readonly ListedSession[]>
+  list(reach: SessionReach, page: SessionPage): Promise<readonly ListedSession[]>
   get(reach: SessionReach, id: string): Promise<ListedSession | undefined>
   /** Ends it, with its streams and the calls under way. Answers whether there was one. */
   end(reach: SessionReach, id: string): Promise<boolean>
@@ -65,16 +65,22 @@ export const sessionOperations: readonly Operation[] = [
     path: '/api/sessions',
     summary: 'Lists the open MCP sessions.',
     access: admin,
-    query: z.strictObject({ tenant: tenantId.optional(), ...paging }),
+    query: z.strictObject({
+      tenant: tenantId.optional(),
+      principal: opener.optional().describe('Only those that this user, agent or subject opened.'),
+      credential: opener.optional().describe('Only those that were opened with this credential, as key_….'),
+      ...paging,
+    }),
     answer: pageOf(session),
     run: (context, { query }) => {
       const reach = reachOf(context, query.tenant)
       const { sessions } = context.parts
+      const by = given({ principal: query.principal, credential: query.credential })
       return page(
         context,
         'sessions.list',
         query,
-        (at) => (reach === undefined || sessions === undefined ? [] : sessions.list(reach, at)),
+        (at) => (reach === undefined || sessions === undefined ? [] : sessions.list(reach, { ...at, ...by })),
         show,
       )
     },

@@ -21,7 +21,7 @@ export const name = text(64)
 export const tenantId = text(64).describe('As `acme`.')
 export const scopes = z.array(z.string().regex(scopePattern, 'a scope such as read or files:write')).max(64)
 export const version = z.int().min(0).describe('Counts the changes; the ETag.')
-export const time = z.iso.datetime()
+export const time = z.iso.datetime('takes a time in UTC, as 2026-11-22T08:00:00Z')
 
 export function timeOf(at: Instant): string {
   return new Date(at).toISOString()

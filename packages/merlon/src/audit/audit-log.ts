@@ -17,6 +17,7 @@ export interface AuditEntry {
     | 'sign_in'
     | 'subject'
     | 'signing_key'
+    | 'encryption_key'
     | 'alert'
     | 'config'
     | 'limiter'

@@ -1,6 +1,7 @@
-import type { Instant } from '../call.ts'
+import { randomBytes } from 'node:crypto'
+import type { Instant, RandomBytes } from '../call.ts'
 import type { HeadSigner, SignedHead } from './head.ts'
-import { CompactRange, leafHash, noLine } from './merkle.ts'
+import { CompactRange, hashLeaf, leafOf, noLine } from './merkle.ts'
 import { chainedLine, headMembers, segmentMembers } from './record-line.ts'
 
 /** The end of a log that is being written: what the next line must name. */
@@ -38,15 +39,15 @@ export class Chain {
     return this.range.size - this.signed
   }
 
-  /** Gives a record its place. Answers the line, with its end. */
+  /** Gives a record its place. Answers its line, as the leaf that it is. */
   seal(members: string): string {
-    const line = chainedLine(this.range.size, this.prev, members)
-    this.prev = leafHash(line)
+    const leaf = leafOf(chainedLine(this.range.size, this.prev, members))
+    this.prev = hashLeaf(leaf)
     this.range.append(this.prev)
-    return `${line}\n`
+    return leaf
   }
 
-  /** The first line of a file. */
+  /** The first line of a file, as a leaf. */
   sealSegment(at: Instant): string {
     const { log, segment, replaces } = this
     const peaks = this.range.peaks()
@@ -54,11 +55,11 @@ export class Chain {
   }
 
   /** Signs all records so far; the head is a record itself. */
-  sealHead(signer: HeadSigner, at: Instant): { readonly head: SignedHead; readonly line: string } {
+  sealHead(signer: HeadSigner, at: Instant): { readonly head: SignedHead; readonly leaf: string } {
     const head = signer.sign(this.log, this.range.size, this.range.root(), at)
-    const line = this.seal(headMembers(head))
+    const leaf = this.seal(headMembers(head))
     this.signed = this.range.size
-    return { head, line }
+    return { head, leaf }
   }
 
   clone(): Chain {
@@ -69,4 +70,9 @@ export class Chain {
     const { log, replaces, segment, range, prev, signed } = this
     return { log, replaces, segment, range, prev, signed }
   }
+}
+
+/** Names a log: never twice. */
+export function newLogId(random: RandomBytes = randomBytes): string {
+  return random(16).toString('hex')
 }

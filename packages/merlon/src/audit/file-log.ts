@@ -1,12 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import { appendFile, type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Fault } from '../errors.ts'
 import type { FileLock } from '../file-lock.ts'
 import { type AuditEntry, type AuditLog, encodeEntry, encodeMembers } from './audit-log.ts'
-import { Chain } from './chain.ts'
+import { Chain, newLogId } from './chain.ts'
 import type { FileLogOptions, LineSink } from './file-log-options.ts'
 import type { SignedHead } from './head.ts'
+import { LineBatch } from './line-batch.ts'
 import { takeLogLock } from './log-lock.ts'
 import { lossEntry, pruneEntries, recoveredEntry, type Tampering, tamperEntry, upgradeEntry } from './own-records.ts'
 import { cutTornLine, fileDigest, type Recovered, recover } from './recover.ts'
@@ -39,7 +39,7 @@ export class FileAuditLog implements AuditLog {
   private waitingSince: number | undefined
   /** Records that have their place in the chain and are not on the disk: as they were given, and as lines. */
   private sealed: string[] = []
-  private lines = ''
+  private readonly lines = new LineBatch()
   /** Heads that are in `lines`, or were written there and not yet beside the log. */
   private freshHeads: SignedHead[] = []
   private timer: NodeJS.Timeout | undefined
@@ -84,7 +84,7 @@ export class FileAuditLog implements AuditLog {
           `the audit log was tampered with: ${found.problem.says}. Keep its files for whoever looks into it, move them away, and start again; or set audit.onTamper to continue`,
         )
       }
-      const chain = found.state === 'sound' ? found.chain : new Chain({ log: newLogId(options), segment: 0 })
+      const chain = found.state === 'sound' ? found.chain : new Chain({ log: newLogId(options.random), segment: 0 })
       const log = new FileAuditLog(files, lock, chain, options)
       if (found.state === 'tampered') await log.beginAnew('start', found.problem, found.log)
       else if (found.state === 'unchained') await log.beginChained()
@@ -200,7 +200,7 @@ export class FileAuditLog implements AuditLog {
 
   private seal(record: string): void {
     this.sealed.push(record)
-    this.lines += this.chain.seal(record)
+    this.lines.push(this.chain.seal(record))
   }
 
   private sealEntry(entry: AuditEntry): void {
@@ -211,8 +211,8 @@ export class FileAuditLog implements AuditLog {
     clearTimeout(this.headTimer)
     this.headTimer = undefined
     if (this.chain.unsigned === 0) return
-    const { head, line } = this.chain.sealHead(this.options.signer, this.options.clock())
-    this.lines += line
+    const { head, leaf } = this.chain.sealHead(this.options.signer, this.options.clock())
+    this.lines.push(leaf)
     this.freshHeads.push(head)
   }
 
@@ -220,15 +220,14 @@ export class FileAuditLog implements AuditLog {
   private async writeOut(sync: boolean): Promise<void> {
     try {
       await this.checkFile()
-      let bytes = Buffer.from(this.lines)
+      let bytes = this.lines.bytes()
       if (bytes.length > 0) await this.file.appendFile(bytes)
       if (this.lost > 0) {
-        const before = this.lines.length
         this.sealEntry(lossEntry(this.lost))
         this.lost = 0
-        const told = Buffer.from(this.lines.slice(before))
-        await this.file.appendFile(told)
-        bytes = Buffer.concat([bytes, told])
+        const all = this.lines.bytes()
+        await this.file.appendFile(all.subarray(bytes.length))
+        bytes = all
       }
       if (sync || this.freshHeads.length > 0) await this.file.datasync()
       this.size += bytes.length
@@ -238,10 +237,10 @@ export class FileAuditLog implements AuditLog {
       if (!this.closed) this.timer ??= setTimeout(() => void this.flush(false).catch(() => undefined), retryMs).unref()
       throw new Fault('audit.unavailable', { cause })
     }
-    const { lines } = this
+    const lines = this.sinks.size === 0 ? '' : this.lines.text()
     this.failedAt = undefined
     this.sealed = []
-    this.lines = ''
+    this.lines.clear()
     this.waitingBytes = this.waiting.reduce((sum, record) => sum + record.length, 0)
     this.waitingSince = this.waiting.length === 0 ? undefined : this.options.clock()
     if (lines !== '') for (const sink of this.sinks) sink(lines)
@@ -268,7 +267,7 @@ export class FileAuditLog implements AuditLog {
   private async isOwn(size: number): Promise<boolean> {
     const left = Buffer.alloc(size - this.size)
     await this.file.read(left, 0, left.length, this.size)
-    return Buffer.from(this.lines).subarray(0, left.length).equals(left)
+    return this.lines.bytes().subarray(0, left.length).equals(left)
   }
 
   private async tellHeads(): Promise<void> {
@@ -319,11 +318,13 @@ export class FileAuditLog implements AuditLog {
     await rm(files.draft, { force: true })
     const file = await open(files.draft, 'ax+', 0o600)
     try {
-      const line = next.sealSegment(began)
-      await file.appendFile(line)
+      const first = new LineBatch()
+      first.push(next.sealSegment(began))
+      const bytes = first.bytes()
+      await file.appendFile(bytes)
       await file.datasync()
       await files.begin(closes)
-      this.size = Buffer.byteLength(line)
+      this.size = bytes.length
     } catch (error) {
       await file.close()
       throw error
@@ -362,11 +363,11 @@ export class FileAuditLog implements AuditLog {
     this.options.onFailure(new Error(`the audit log was tampered with: ${problem.says}; a new one is begun beside it`))
     const aside = await this.files.setAside()
     const digest = aside === undefined ? {} : { file: basename(aside.path), ...(await fileDigest(aside.path)) }
-    const next = new Chain({ log: newLogId(this.options), replaces: log, segment: (aside?.segment ?? -1) + 1 })
+    const next = new Chain({ log: newLogId(this.options.random), replaces: log, segment: (aside?.segment ?? -1) + 1 })
     await this.beginFile(next)
     const waiting = this.sealed
     this.sealed = []
-    this.lines = ''
+    this.lines.clear()
     this.freshHeads = []
     this.sealEntry(tamperEntry(when, problem, log, digest))
     for (const record of waiting) this.seal(record)
@@ -393,8 +394,4 @@ export class FileAuditLog implements AuditLog {
     for (const path of due.files) await rm(path)
     await this.files.forgetHeads(new Map(due.left.map(({ log, first }) => [log, first])))
   }
-}
-
-function newLogId({ random = randomBytes }: FileLogOptions): string {
-  return random(16).toString('hex')
 }

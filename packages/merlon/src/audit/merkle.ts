@@ -5,9 +5,19 @@ import { hash } from 'node:crypto'
  * inside the range those of nodes are a character for each byte, which costs a quarter of a buffer.
  */
 
-/** The hash of a leaf: SHA-256 of 0x00 and the bytes of the line, without its end. */
+/** What the hash of a leaf is made of: 0x00 and the line, without its end. */
+export function leafOf(line: string): string {
+  return `\0${line}`
+}
+
+/** The hash of the leaf that a line makes. */
 export function leafHash(line: string): string {
-  return hash('sha256', `\0${line}`, 'base64url')
+  return hashLeaf(leafOf(line))
+}
+
+/** SHA-256 of a leaf. */
+export function hashLeaf(leaf: string): string {
+  return hash('sha256', leaf, 'base64url')
 }
 
 /** What stands before the first line of a log, where others name the line before. */

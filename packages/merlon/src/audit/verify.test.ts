@@ -31,9 +31,9 @@ function logOf(
   let chain = new Chain({ log, segment: 0, replaces })
   let lines: string[] = []
   const sealHead = () => {
-    const { head, line } = chain.sealHead(by, at + chain.size)
+    const { head, leaf } = chain.sealHead(by, at + chain.size)
     heads.push(head)
-    lines.push(line.slice(0, -1))
+    lines.push(leaf.slice(1))
   }
   while (chain.size < size) {
     if (lines.length === 0) {
@@ -41,7 +41,7 @@ function logOf(
         chain = chain.clone()
         chain.segment = files.length
       }
-      lines.push(chain.sealSegment(at).slice(0, -1))
+      lines.push(chain.sealSegment(at).slice(1))
       continue
     }
     if (chain.size % 100 === 99 || lines.length === perFile - 1 || chain.size === size - 1) sealHead()
@@ -53,7 +53,7 @@ function logOf(
         tool: says,
         requestId: `r${chain.size}`,
       } as const
-      lines.push(chain.seal(encodeMembers(encodeEntry(entry), at + chain.size)).slice(0, -1))
+      lines.push(chain.seal(encodeMembers(encodeEntry(entry), at + chain.size)).slice(1))
     }
     if (lines.length === perFile) {
       files.push(lines)
@@ -201,7 +201,7 @@ describe('a log that was written anew', () => {
     const chain = new Chain({ log: logId, segment: 0 })
     return lines.flatMap((line) => {
       if (line.includes('"type":"head"') && !keepHeads) return []
-      return [chain.seal(line.slice(line.indexOf('"timestamp"'), -1)).slice(0, -1)]
+      return [chain.seal(line.slice(line.indexOf('"timestamp"'), -1)).slice(1)]
     })
   }
   const lines = logOf(1_000).files[0]!.with(650, logOf(1_000).files[0]![650]!.replace('call', 'nothing'))
@@ -256,11 +256,11 @@ describe('a log that was written anew', () => {
     for (const line of all.flat()) chain.seal(line.slice(line.indexOf('"timestamp"'), -1))
     const detail = { log: logId, first: 100, files: ['audit-000000.jsonl'] }
     const entry = { type: 'audit', success: true, level: 'info', action: 'prune', detail } as const
-    const said = chain.seal(encodeMembers(encodeEntry(entry), at)).slice(0, -1)
-    const { line } = chain.sealHead(signer, at)
+    const said = chain.seal(encodeMembers(encodeEntry(entry), at)).slice(1)
+    const { leaf } = chain.sealHead(signer, at)
     const left = [...all.slice(1, 3), [...all[3]!, said]]
     expect(kinds(check(left))).toEqual(['beginning-missing'])
-    expect(check([...left.slice(0, 2), [...left[2]!, line.slice(0, -1)]])).toMatchObject({ ok: true })
+    expect(check([...left.slice(0, 2), [...left[2]!, leaf.slice(1)]])).toMatchObject({ ok: true })
   })
 
   test('AL-02: each file that was changed is named', () => {

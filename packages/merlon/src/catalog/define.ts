@@ -94,7 +94,11 @@ export interface CallContext {
   once<T>(key: string, work: () => Awaitable<T>): Promise<T>
   /** Closes the present response stream and asks the client to resume it after `retryMs`. Does nothing where streams cannot be resumed. */
   releaseStream(retryMs?: number): void
-  /** Tells clients that asked to be told. */
+  /**
+   * Tells clients that asked to be told, at whichever server on the same database they are, once each. Nobody waits for it, and
+   * equal changes that have not been sent yet are told as one. Several servers hear of it for a minute after the store was
+   * out of reach, and not beyond that.
+   */
   readonly notify: {
     toolsChanged(): void
     promptsChanged(): void

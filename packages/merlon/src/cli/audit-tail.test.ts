@@ -33,7 +33,7 @@ const record = (seq: number) => ({
   ...(seq === 4 ? { method: 'audit.query' } : { method: `call-${seq}` }),
 })
 
-async function tail(control: Control, serving: boolean) {
+async function tail(control: Control, serving: boolean, type = 'access') {
   const out: string[] = []
   const said: string[] = []
   vi.useFakeTimers()
@@ -41,7 +41,7 @@ async function tail(control: Control, serving: boolean) {
     const context = silentContext({ out: (text) => void out.push(text), say: (text) => void said.push(text) })
     const asking = { control, local: true, config: undefined, serving }
     const run = { context, asking, options: {}, words: [], thing: undefined }
-    const input = { params: {}, query: { limit: '2', type: 'access' }, body: {} }
+    const input = { params: {}, query: { limit: '2', type }, body: {} }
     const ended = followAudit(run, input).then(
       () => 'ended',
       (thrown: unknown) => (thrown instanceof ControlUnreachable ? thrown.how : thrown),
@@ -67,4 +67,24 @@ test('without a running server it ends, and says so', async () => {
   expect(how).toBe('ended')
   expect(out).toEqual(['call-0', 'call-1'])
   expect(said).toEqual(['merlon: no server runs here, so nothing more is written'])
+})
+
+/** A log of one record more with each question: a call, then what reading it leaves, with a head after each. */
+function read(...methods: string[]): Control {
+  const log: object[] = []
+  return {
+    async call() {
+      const method = methods.shift()
+      if (method === undefined) throw new ControlUnreachable('absent')
+      log.unshift({ ...record(log.length), method, type: method === 'head' ? 'head' : 'access' })
+      return { status: 200, body: { items: [...log] } }
+    },
+    async close() {},
+  }
+}
+
+test('a head that signs nothing but that the log was read is left out, unless heads are what was asked for', async () => {
+  const methods = ['call', 'head', 'audit.query', 'head', 'head', 'call', 'head']
+  expect((await tail(read(...methods), true)).out).toEqual(['call', 'head', 'call', 'head'])
+  expect((await tail(read(...methods), true, 'head')).out.filter((method) => method === 'head')).toHaveLength(4)
 })

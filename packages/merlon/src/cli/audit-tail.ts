@@ -8,7 +8,12 @@ const pageMax = 200
 /** How far the clock of the server may be set back without hiding what comes. */
 const slackMs = 60_000
 
-type Row = Thing & { readonly seq: number; readonly timestamp: string; readonly method?: string }
+type Row = Thing & {
+  readonly seq: number
+  readonly timestamp: string
+  readonly method?: string
+  readonly type?: string
+}
 interface Page {
   readonly items: readonly Row[]
   readonly next?: string
@@ -16,15 +21,20 @@ interface Page {
 
 /**
  * Prints the last records, oldest first, and then what is written after them: every second it asks for what is newer than
- * the newest it has seen. Reading the log is on record itself, and is left out: it would never end. Without a running server
- * nothing more is written, so it ends.
+ * the newest it has seen. Reading the log is on record itself, and is left out with the heads that sign nothing else: it would
+ * never end. Without a running server nothing more is written, so it ends.
  */
 export async function followAudit({ asking, context, options }: Run, input: Mutable): Promise<void> {
   const { limit = lastDefault, ...filter } = input.query
   const ask = async (query: Mutable['query']) =>
     (await asking.control.call('audit.query', requestOf('audit.query', { ...input, query }))).body as Page
+  const headsAlone = filter['type'] === 'head'
+  let unsigned = true
   const show = (rows: readonly Row[]) => {
     for (const row of rows.filter(({ method }) => method !== 'audit.query').toReversed()) {
+      const isHead = row.type === 'head'
+      if (isHead && !unsigned && !headsAlone) continue
+      unsigned = !isHead
       context.out(options.json ? plain(JSON.stringify(row)) : recordColumns.map(({ of }) => cell(of(row))).join('  '))
     }
   }

@@ -75,6 +75,13 @@ function refusedBySystem(thrown: unknown): { says: string; hint: string } | unde
         says: `${path}: the file system is read-only`,
         hint: 'name a data folder that can be written in store.folder',
       }
+    case 'ENOENT':
+      // What Node.js says of a folder made with its parents where nothing can be made, as in a read-only file system.
+      if (!('syscall' in thrown) || thrown.syscall !== 'mkdir') return undefined
+      return {
+        says: `the folder ${path} cannot be made there`,
+        hint: 'name a data folder that can be written in store.folder',
+      }
     case 'ENOSPC':
       return { says: `${path}: there is no space left`, hint: 'make room, and run it again' }
   }

@@ -71,6 +71,7 @@ export const keyNoun: Noun = {
         column('EXPIRES', 'expiresAt'),
         column('LAST USED', 'lastUsed'),
         column('USE', 'use'),
+        { head: 'OF', of: ({ owner, agent }) => agent ?? owner },
         column('TENANT', 'tenant'),
       ],
     },

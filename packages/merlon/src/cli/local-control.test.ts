@@ -75,3 +75,49 @@ test('a refused request in this process is on record, and a refusal is what a so
     expect.objectContaining({ method: 'users.get', success: false, code: 'ENTRY_NOT_FOUND', target: 'usr_9' }),
   )
 })
+
+test('without a server a command sees and ends the sessions that one left open, and revoking a key ends its own', async () => {
+  const server = await openServer({ project, env: {} })
+  open.push(server)
+  const keys = [server.firstStart?.key ?? '']
+  const made = await (await asked()).control.call('api-keys.create', {
+    body: { name: 'other', scopes: ['read'], user: 'operator' },
+  })
+  const other = made.body as { id: string; key: string }
+  keys.push(other.key, other.key)
+  await open.pop()?.close()
+  const hello = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' } }
+  for (const key of keys) {
+    const { status } = await fetch(server.url, {
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${key}`,
+        Accept: 'application/json, text/event-stream',
+        'Content-Type': 'application/json',
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: hello }),
+    })
+    expect(status).toBe(200)
+  }
+  await open.pop()?.close()
+
+  const { control, serving } = await asked()
+  expect(serving).toBe(false)
+  const listed = async (query = {}) => {
+    const { body } = await control.call('sessions.list', { query })
+    return (body as { items: { id: string; credential: string; principal: string }[] }).items
+  }
+  const all = await listed()
+  expect(all).toHaveLength(3)
+  expect((await listed({ credential: other.id })).map(({ credential }) => credential)).toEqual([other.id, other.id])
+  expect(await listed({ principal: all[0]!.principal })).toHaveLength(3)
+  expect(await listed({ principal: 'usr_nobody' })).toEqual([])
+  const first = all.find(({ credential }) => credential !== other.id)!
+  expect((await control.call('sessions.get', { params: { id: first.id } })).body).toMatchObject({
+    client: { name: 'c' },
+  })
+  await control.call('sessions.end', { params: { id: first.id } })
+  expect(await listed()).toHaveLength(2)
+  await control.call('api-keys.revoke', { params: { id: other.id } })
+  expect(await listed()).toEqual([])
+})

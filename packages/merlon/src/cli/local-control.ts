@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts'
 import type { Secrets } from '../config/secrets.ts'
 import { localOperator } from '../identity/actor.ts'
 import { makeDataFolder } from '../private-file.ts'
-import { controlParts } from '../serve/control-parts.ts'
+import { controlParts, sessionsOf } from '../serve/control-parts.ts'
 import { takeServingLock } from '../serving-lock.ts'
 
 /**
@@ -29,7 +29,10 @@ export async function openLocalControl(
       // The operator of a new installation comes with a first key. Nobody has seen this one, so it must not stand.
       const first = await installation.makeFirstKey()
       if (first !== undefined) await installation.keys.revokeKey(first.key.id, localOperator)
-      return inProcessControl(controlParts({ installation, clock: Date.now, random: randomBytes }), async () => {
+      const { encryptionKeys, rootChange, sessions } = installation
+      const common = { installation, encryptionKeys, rootChange, clock: Date.now, random: randomBytes }
+      const parts = controlParts({ ...common, sessions: sessions && sessionsOf(sessions, common.clock) })
+      return inProcessControl(parts, async () => {
         await installation.close()
         lock.release()
       })

@@ -6,15 +6,17 @@ import { type CliContext, NobodyReads } from './context.ts'
 import { registerNoun } from './control-command.ts'
 import { groups, single } from './control-commands.ts'
 import { failureOf } from './explain-failure.ts'
+import { registerHealthCommand } from './health.ts'
 import { registerServerCommands } from './server-command.ts'
 import { registerStdioCommand } from './stdio.ts'
 
 /** Runs one command line. Answers its exit code: 0 done, 1 refused or failed, 2 the command line itself is wrong. */
 export async function run(args: readonly string[], context: CliContext): Promise<number> {
   const outcome = { exitCode: 0 }
-  const program = buildProgram(context, (exitCode) => {
+  const exitWith = (exitCode: number) => {
     outcome.exitCode = exitCode
-  })
+  }
+  const program = buildProgram(context, exitWith, args[0] ?? '')
   if (args.length === 0) {
     context.say(program.helpInformation().trimEnd())
     return 2
@@ -33,18 +35,23 @@ export async function run(args: readonly string[], context: CliContext): Promise
   }
 }
 
-export function buildProgram(context: CliContext, exitWith: (exitCode: number) => void): Command {
+/**
+ * Everything that can be typed; of groups with many commands, those alone that the first word names, where it is given: their
+ * flags are made of schemas, which takes longer than all else before a server starts.
+ */
+export function buildProgram(context: CliContext, exitWith: (exitCode: number) => void, first?: string): Command {
   const program = new Command('merlon')
     .description('A secure MCP server: tools, resources and prompts in folders, served behind every guard.')
     .version(version, '--version', 'print the version')
     .helpOption('--help', 'show what a command takes')
   registerServerCommands(program, context, exitWith)
   registerStdioCommand(program, context, exitWith)
+  registerHealthCommand(program, context)
   registerBuildCommand(program, context)
   for (const noun of single) registerNoun(program, noun, context, exitWith)
   for (const [name, nouns] of groups) {
     const group = program.command(name).description(nouns[0]?.does ?? '')
-    for (const noun of nouns) registerNoun(group, noun, context, exitWith)
+    if (first === undefined || first === name) for (const noun of nouns) registerNoun(group, noun, context, exitWith)
   }
   registerConfigCommands(program, context, exitWith)
   quieten(program, context)

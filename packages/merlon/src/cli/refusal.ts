@@ -87,7 +87,7 @@ const namingFields = [
 
 function notThere(noun: string, name: string): { says: string; hint: string } {
   return {
-    says: `no ${noun} named ${plain(name)}`,
+    says: `no ${noun.replaceAll('-', ' ')} named ${plain(name)}`,
     hint: `\`merlon ${noun} list\` shows the ${plural(noun)} you can see`,
   }
 }

@@ -9,6 +9,8 @@ import { refuseInspection } from './inspection.ts'
 export interface RunningServer {
   /** The address of the MCP endpoint. */
   readonly url: string
+  /** The same in clear, where TLS has a port of its own. */
+  readonly clearUrl: string | undefined
   /** The address of the control plane; it may have none. */
   readonly control: { readonly url: string | undefined }
   readonly firstStart: { readonly key: string; readonly expiresAt: number } | undefined
@@ -53,7 +55,8 @@ export function registerServerCommands(
           leave: (exitCode) => process.exit(exitCode),
         })
         const control = server.control.url === undefined ? '' : `\nControl plane: ${server.control.url}`
-        context.out(`Merlon serves ${server.url}${control}`)
+        const clear = server.clearUrl === undefined ? '' : `\nIn clear: ${server.clearUrl}`
+        context.out(`Merlon serves ${server.url}${clear}${control}`)
         if (server.firstStart !== undefined) {
           const { publicUrl, endpoint } = config.server
           const places = {

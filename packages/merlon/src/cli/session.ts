@@ -11,6 +11,11 @@ export const sessionNoun: Noun = {
       name: 'list',
       operation: 'sessions.list',
       does: 'list the open sessions',
+      flags: {
+        'query.tenant': { does: 'only those of this tenant' },
+        'query.principal': { does: 'only those of this user, agent or subject, by id' },
+        'query.credential': { does: 'only those that were opened with this key or sign-in, by id' },
+      },
       columns: [
         column('ID', 'id'),
         column('TENANT', 'tenant'),

@@ -31,16 +31,3 @@ export const signingKeyNoun: Noun = {
     },
   ],
 }
-
-export const encryptionKeyNoun: Noun = {
-  name: 'encryption-key',
-  does: 'see what is sealed, and with which keys',
-  commands: [
-    {
-      name: 'list',
-      operation: 'encryption-keys.list',
-      does: 'list what is sealed, and with which keys',
-      columns: [column('PURPOSE', 'purpose'), column('ALGORITHM', 'algorithm'), column('FROM', 'derivedFrom')],
-    },
-  ],
-}

@@ -101,7 +101,7 @@ describe('what cannot be relaxed is said, and stays', () => {
     [options({ authentication: { required: false } }), 'a credential is always required'],
     [options({ security: { dnsRebindingProtection: false } }), 'the Host and Origin checks stay on'],
     [options({ security: { hostnameValidation: false } }), 'the Host check stays on'],
-    [options({ compression: { enabled: true } }), 'answers are not compressed'],
+    [options({ compression: { enabled: true } }), 'the answer to a credential is not compressed'],
     [options({ cors: { credentials: true } }), 'browsers are not told to send cookies'],
     [options({ cors: { maxAge: 86_400 } }), 'is lowered to 7200 seconds'],
     [options({ cors: { allowMethods: 'GET, PUT' } }), 'names methods that are not served; in force: GET'],
@@ -173,7 +173,10 @@ test.each([
     'transport.options.cors.allowOrigin: takes a list of texts, or a text with commas',
   ],
   [options({ authentication: { required: 'no' } }), 'transport.options.authentication.required: takes true or false'],
-  [options({ compression: { level: 'best' } }), 'transport.options.compression.level: takes a whole number'],
+  [
+    options({ compression: { threshold: 'small' } }),
+    'transport.options.compression.threshold: takes a size such as 2mb or 512kb',
+  ],
   [
     { security: { encryption: { algorithm: 'aes-128-cbc' } } },
     'security.encryption.algorithm: takes aes-256-gcm: nothing else is used for sealing',

@@ -75,9 +75,9 @@ const rows: ReadonlyMap<string, Row> = new Map<string, Row>([
 
   ['transport.options.maxMessageSize', { to: 'limits.messageBytesMax', read: byteSize }],
 
-  ['transport.options.compression.enabled', { read: compression }],
-  ['transport.options.compression.threshold', { read: numeric }],
-  ['transport.options.compression.level', { read: numeric }],
+  ['transport.options.compression.enabled', { to: 'compression.enabled', read: compression }],
+  ['transport.options.compression.threshold', { to: 'compression.thresholdBytes', read: byteSize }],
+  ['transport.options.compression.level', { to: 'compression.level' }],
 
   ['transport.options.security.dnsRebindingProtection', { read: stays('the Host and Origin checks stay on') }],
   ['transport.options.security.hostnameValidation', { read: stays('the Host check stays on') }],
@@ -330,15 +330,12 @@ function positive(value: unknown): Reading {
   return Number.isSafeInteger(value) && (value as number) > 0 ? { value } : { refuses: 'takes a whole number above 0' }
 }
 
-function numeric(value: unknown): Reading {
-  return Number.isSafeInteger(value) && (value as number) >= 0 ? {} : { refuses: 'takes a whole number' }
-}
-
 function compression(value: unknown): Reading {
   if (value !== true) return yesNo(value)
   return {
+    value,
     warns:
-      'answers are not compressed: each is the answer to a credential, and its compressed size would tell of secrets in it (threshold and level have no effect)',
+      'compresses what anybody may read; the answer to a credential is not compressed, for its size would tell of secrets in it',
   }
 }
 

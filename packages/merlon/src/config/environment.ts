@@ -16,6 +16,7 @@ export type Environment = ReadonlyMap<string, Variable>
 export const plainNames: ReadonlyMap<string, string> = new Map([
   ['HOST', 'server.host'],
   ['PORT', 'server.port'],
+  ['HTTPS_PORT', 'tls.port'],
   ['SSL_CERT_PATH', 'tls.certificatePath'],
   ['SSL_KEY_PATH', 'tls.keyPath'],
 ])
@@ -23,15 +24,18 @@ export const plainNames: ReadonlyMap<string, string> = new Map([
 /** Names under which a secret is looked for when the configuration names no other. */
 export const secretNames: ReadonlyMap<string, SecretPath> = new Map([
   ['ENCRYPTION_KEY', 'secrets.rootKey'],
+  ['ENCRYPTION_KEY_NEXT', 'secrets.rootKeyNext'],
   ['API_KEY_SECRET', 'secrets.apiKeyPepper'],
   ['DATABASE_URL', 'store.databaseUrl'],
   ['REDIS_URL', 'store.redisUrl'],
 ])
 
-/** Names that belong to parts this release does not have. Being set, they earn a warning instead of silence. */
+/** What such a name ends in where it gives the path of a file with the secret, as container engines mount them. */
+export const fileSuffix = '_FILE'
+
+/** Names that other servers of this kind know and that mean nothing here. Being set, they earn a warning instead of silence. */
 const unusedNames: ReadonlyMap<string, string> = new Map([
   ['JWT_SECRET', 'tokens are signed with a key pair that the server makes and keeps; no secret signs them'],
-  ['HTTPS_PORT', 'with SSL_CERT_PATH and SSL_KEY_PATH the one port speaks TLS; set PORT'],
 ])
 
 /** Credentials that the command line is given: for a control plane elsewhere, and for a pipe. No settings. */
@@ -76,6 +80,7 @@ export function* unusedWarnings(environment: Environment): Generator<string> {
   for (const { value, origin } of environment.values()) {
     const name = origin.slice(origin.indexOf(':') + 1)
     if (!origin.startsWith('.env:') || secretNames.has(name) || unusedNames.has(name) || value === '') continue
+    if (name.endsWith(fileSuffix) && secretNames.has(name.slice(0, -fileSuffix.length))) continue
     const near = nearest(
       name,
       [...secretNames.keys(), ...unusedNames.keys()].filter((known) => known.length > 9),

@@ -1,11 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
-import { permissions } from '../private-file.ts'
+import { type SecretFile, secretFile } from '../private-file.ts'
 
-/** A text file as the operator left it. */
-export interface FoundFile {
+/** A text file as the operator left it, and who can read it: `mode` is `0o600`, or zero where the system has none. */
+export interface FoundFile extends SecretFile {
   readonly text: string
-  /** Permission bits, `0o600`; zero where the system has none. */
-  readonly mode: number
 }
 
 /** How the configuration reads files, so that a test can pass its own. */
@@ -37,7 +35,7 @@ function readFile(path: string): ReturnType<ConfigFiles['read']> {
     if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
       return { problem: 'begins with a byte order mark; save it as UTF-8 without one' }
     }
-    return { text: strictUtf8.decode(bytes), mode: permissions(found) }
+    return { text: strictUtf8.decode(bytes), ...secretFile(path, found) }
   } catch (thrown) {
     return { problem: thrown instanceof TypeError ? 'is not UTF-8' : 'cannot be read' }
   } finally {

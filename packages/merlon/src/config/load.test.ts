@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { dynemcpKeys } from './dynemcp.ts'
-import type { ConfigFiles } from './files.ts'
+import type { ConfigFiles, FoundFile } from './files.ts'
 import { type LoadedConfig, loadConfig } from './load.ts'
 import { ConfigError } from './problem.ts'
 import { settings } from './settings.ts'
@@ -11,7 +11,7 @@ const pepper = 'jx06W3yQ4mJmC1vFzq8y5sV0d2u7XkTn9rBpLwHgEoA'
 const canary = 'canary-3f9a'
 
 function given(
-  files: Readonly<Record<string, string | { text: string; mode: number }>>,
+  files: Readonly<Record<string, string | FoundFile>>,
   env: Readonly<Record<string, string>> = {},
 ): { project: string; env: Readonly<Record<string, string>>; files: ConfigFiles } {
   return {
@@ -238,6 +238,40 @@ describe('secrets', () => {
     expect(refusal(given({ ...own(value), 'open.hex': { text: rootKey, mode: 0o640 } }))[0]).toContain(says)
   })
 
+  test('SC-01: a name that ends in _FILE gives the path of the file with the secret', () => {
+    const files = { 'run/root.hex': `${rootKey}\n`, 'run/database': 'postgres://merlon:x9Lq@db.example/merlon' }
+    const names = { ENCRYPTION_KEY_FILE: 'run/root.hex', DATABASE_URL_FILE: '/project/run/database' }
+    const loaded = loadConfig(given(files, names))
+    expect(loaded.secrets.rootKey?.export().toString('hex')).toBe(rootKey)
+    expect(loaded.secrets.databaseUrl).toBe('postgres://merlon:x9Lq@db.example/merlon')
+    expect(loaded.config.secrets.rootKey).toBe('file:run/root.hex')
+    expect(origin(loaded, 'secrets.rootKey')).toBe('env:ENCRYPTION_KEY_FILE')
+    // Nothing to forget: the environment never held it.
+    expect(loaded.secrets.names).toEqual([])
+    expect(loadConfig(given({ ...files, '.env': 'API_KEY_SECRET_FILE=run/root.hex' })).warnings).toEqual([])
+  })
+
+  test('a secret that is given twice, a path that is empty, and one that leads nowhere', () => {
+    const refusedWith = (env: Record<string, string>) => refusal(given({ 'root.hex': rootKey }, env))
+    expect(refusedWith({ ENCRYPTION_KEY: rootKey, ENCRYPTION_KEY_FILE: 'root.hex' })).toEqual([
+      'env:ENCRYPTION_KEY_FILE: secrets.rootKey: is given by ENCRYPTION_KEY too, and which of the two is meant cannot be known. Unset one of them',
+    ])
+    expect(refusedWith({ REDIS_URL_FILE: '' })).toEqual([
+      'env:REDIS_URL_FILE: store.redisUrl: takes the path of a file. Unset it, or name the file',
+    ])
+    expect(refusedWith({ ENCRYPTION_KEY_FILE: 'gone.hex' })).toEqual([
+      'env:ENCRYPTION_KEY_FILE: secrets.rootKey: file:gone.hex does not exist. Check the path (CA-004)',
+    ])
+  })
+
+  test('what a volume of Kubernetes lets one group read is taken, and what everybody may read is not', () => {
+    const mounted = (mode: number) =>
+      given({ 'root.hex': { text: rootKey, mode, owner: 0 } }, { ENCRYPTION_KEY_FILE: 'root.hex' })
+    expect(refusal(mounted(0o444))[0]).toContain('can be read or changed by other users')
+    // To root itself it is a file of its own, which it can mend.
+    expect(refusal(mounted(0o440)).length).toBe(process.getuid?.() === 0 ? 1 : 0)
+  })
+
   test.each(['hex', 'base64', 'base64url'] as const)(
     'one secret for two purposes, the second time in %s',
     (encoding) => {
@@ -262,9 +296,11 @@ describe('secrets', () => {
   })
 
   test('a name of a part that is not there, and one that is nearly right, earn a warning', () => {
-    const { warnings } = loadConfig(given({ '.env': 'HTTPS_PORT=4443\nENCRYPTON_KEY=x' }))
+    const { warnings } = loadConfig(
+      given({ '.env': 'JWT_SECRET=iJ5pVq0zR7wYc2tNf8xLk3hBg6mDs1aEu9oPvTjQyXw\nENCRYPTON_KEY=x' }),
+    )
     expect(warnings).toEqual([
-      '.env:HTTPS_PORT: HTTPS_PORT is not used: with SSL_CERT_PATH and SSL_KEY_PATH the one port speaks TLS; set PORT',
+      '.env:JWT_SECRET: JWT_SECRET is not used: tokens are signed with a key pair that the server makes and keeps; no secret signs them',
       '.env:ENCRYPTON_KEY: ENCRYPTON_KEY is not used; did you mean ENCRYPTION_KEY?',
     ])
   })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { isPlaceholder } from '../sealing/key-material.ts'
 import {
   type Environment,
+  fileSuffix,
   mergeEnvironment,
   parseVariable,
   plainNames,
@@ -174,11 +175,7 @@ class Draft {
 }
 
 function applyEnvironment(draft: Draft, environment: Environment, problems: Problem[]): void {
-  for (const [name, path] of secretNames) {
-    const variable = environment.get(name)
-    const segments = path.split('.')
-    if (variable !== undefined && !draft.has(segments)) draft.set(segments, `env:${name}`, variable.origin)
-  }
+  for (const [name, path] of secretNames) applySecretName(draft, environment, { name, path, problems })
   for (const [name, path] of plainNames) {
     const variable = environment.get(name)
     if (variable === undefined) continue
@@ -190,6 +187,26 @@ function applyEnvironment(draft: Draft, environment: Environment, problems: Prob
   const { set, problems: found } = readEnvironment(environment, referencedNames(draft.input, environment))
   problems.push(...found)
   for (const { setting, value, origin } of set) draft.set(setting.segments, value, origin)
+}
+
+/** `ENCRYPTION_KEY` holds the secret, `ENCRYPTION_KEY_FILE` the path of a file with it. Both at once is one too many. */
+function applySecretName(
+  draft: Draft,
+  environment: Environment,
+  { name, path, problems }: { name: string; path: SecretPath; problems: Problem[] },
+): void {
+  const segments = path.split('.')
+  const variable = environment.get(name)
+  const file = environment.get(`${name}${fileSuffix}`)
+  if (file !== undefined && file.value === '') {
+    problems.push({ where: file.origin, path, says: 'takes the path of a file', fix: 'Unset it, or name the file' })
+  } else if (file !== undefined && variable !== undefined) {
+    const says = `is given by ${name} too, and which of the two is meant cannot be known`
+    problems.push({ where: file.origin, path, says, fix: 'Unset one of them' })
+  } else if (!draft.has(segments)) {
+    if (file !== undefined) draft.set(segments, `file:${file.value}`, file.origin)
+    else if (variable !== undefined) draft.set(segments, `env:${name}`, variable.origin)
+  }
 }
 
 /** Variables that a reference names may have any name, MERLON_ ones included. */
@@ -266,8 +283,8 @@ function readSecrets(
   const env: Record<string, string> = Object.create(null)
   for (const [name, { value }] of environment) env[name] = value
   const secrets = new Secrets(texts, references, Object.freeze(env))
-  const { rootKey, apiKeyPepper } = secrets
-  if (rootKey !== undefined && apiKeyPepper?.equals(rootKey)) {
+  const { rootKey, rootKeyNext, apiKeyPepper } = secrets
+  if (apiKeyPepper !== undefined && (rootKey?.equals(apiKeyPepper) || rootKeyNext?.equals(apiKeyPepper))) {
     problems.push({
       where: draft.whereOf(['secrets', 'apiKeyPepper']),
       path: 'secrets.apiKeyPepper',

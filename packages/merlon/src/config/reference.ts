@@ -1,4 +1,4 @@
-import { plainNames, secretNames } from './environment.ts'
+import { fileSuffix, plainNames, secretNames } from './environment.ts'
 import { configJsonSchema, type Setting, settings } from './settings.ts'
 
 /** The JSON Schema of merlon.config.json as the file that editors read. */
@@ -41,6 +41,10 @@ export function configurationPage(): string {
     ...[...plainNames].map(([name, path]) => `| \`${name}\` | \`${path}\`; yields to \`${environmentOf(path)}\` |`),
     ...[...secretNames].map(
       ([name, path]) => `| \`${name}\` | the secret that \`${path}\` refers to where the file names no other |`,
+    ),
+    ...[...secretNames].map(
+      ([name, path]) =>
+        `| \`${name}${fileSuffix}\` | the path of a file with it, instead: \`${path}\` is \`file:\` and that path |`,
     ),
   ].join('\n')}\n`
 }

@@ -2,14 +2,17 @@ import { describe, expect, test } from 'vitest'
 import { rules } from './rules.ts'
 import { type ConfigInput, configSchema } from './schema.ts'
 
+const certificate = { certificatePath: 'chain.pem', keyPath: 'key.pem' }
 const rule = (change: object) => ({ name: 'reports', per: ['principal' as const], callsMax: 10, ...change })
 function issuer(more: Partial<Issuer> = {}): Issuer {
   return { issuer: 'https://id.example', tenant: { value: 'default' }, ...more }
 }
 type Issuer = NonNullable<NonNullable<ConfigInput['identity']>['issuers']>[number]
 
+type Row = [promise: string, bad: ConfigInput, good: ConfigInput]
+
 /** Each rule by its promise: what earns the finding, and the nearest thing that does not. */
-const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] = [
+const table: readonly Row[] = [
   [
     'Beyond loopback it is served only with TLS, or behind a named TLS-terminating proxy.',
     { server: { host: '0.0.0.0' } },
@@ -26,6 +29,52 @@ const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] =
     { tls: { certificatePath: 'chain.pem', keyPath: 'key.pem' } },
   ],
   ['A certificate comes with its key.', { tls: { keyPath: 'key.pem' } }, {}],
+  [
+    'Beyond loopback it is served only with TLS, or behind a named TLS-terminating proxy.',
+    { server: { host: '0.0.0.0' }, tls: { ...certificate, port: 8443 } },
+    { server: { host: '127.0.0.1' }, tls: { ...certificate, port: 8443, host: '0.0.0.0' } },
+  ],
+  ['A port for TLS has a certificate.', { tls: { port: 8443 } }, { tls: { ...certificate, port: 8443 } }],
+  [
+    'A port for TLS has a certificate.',
+    { tls: { ...certificate, host: '0.0.0.0' } },
+    { tls: { ...certificate, host: '0.0.0.0', port: 8443 } },
+  ],
+  [
+    'TLS and plain HTTP have a port each.',
+    { tls: { ...certificate, port: 4000 } },
+    { tls: { ...certificate, port: 4000, host: '10.1.2.3' } },
+  ],
+  [
+    'TLS and plain HTTP have a port each.',
+    { server: { port: 4000 }, tls: { ...certificate, port: 4000 } },
+    { server: { port: 0 }, tls: { ...certificate, port: 0 } },
+  ],
+  ...(
+    [
+      [{ clientCertificate: 'required', clientCaPath: 'ca.pem' }, { clientCertificate: 'off' }],
+      [
+        { ...certificate, clientCertificate: 'request' },
+        { ...certificate, clientCertificate: 'request', clientCaPath: 'ca.pem' },
+      ],
+      [{ ...certificate, clientCaPath: 'ca.pem' }, certificate],
+      [
+        { ...certificate, clientCrlPath: 'crl.pem' },
+        { ...certificate, clientCertificate: 'required', clientCaPath: 'ca.pem', clientCrlPath: 'crl.pem' },
+      ],
+    ] as const
+  ).map(
+    ([bad, good]): Row => [
+      'Client certificates are asked for with TLS, and of a named authority.',
+      { tls: bad },
+      { tls: good },
+    ],
+  ),
+  [
+    'The control plane has a port of its own.',
+    { server: { port: 4000 }, tls: { ...certificate, port: 4001 } },
+    { server: { port: 4000 }, tls: { ...certificate, port: 4001 }, admin: { port: 4002 } },
+  ],
   [
     'Beyond loopback the control plane is served only with TLS, or behind a named TLS-terminating proxy.',
     { admin: { host: '0.0.0.0' } },
@@ -181,6 +230,11 @@ const table: readonly [promise: string, bad: ConfigInput, good: ConfigInput][] =
     'A limit names scopes that exist, and can hold what a call costs it.',
     { rateLimit: { rules: [rule({ callsMax: 10, burst: 5, cost: 6 })] } },
     { rateLimit: { rules: [rule({ callsMax: 5, burst: 6, cost: 6 })] } },
+  ],
+  [
+    'Compressed answers to credentials are said at every start.',
+    { compression: { enabled: true, dangerouslyIncludeCredentialed: true } },
+    { compression: { enabled: true } },
   ],
   ['A server without a limit says so.', { rateLimit: { enabled: false } }, { rateLimit: { callsMax: 100_000 } }],
 ]

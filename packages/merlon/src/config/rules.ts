@@ -2,6 +2,7 @@ import { builtInScopes } from './builtin-scopes.ts'
 import { issuerRules } from './issuer-rules.ts'
 import { nearest } from './near.ts'
 import { type Rule, when } from './rule.ts'
+import { tlsRules } from './tls-rules.ts'
 import { isLoopback } from './values.ts'
 
 /** Headers that already mean something; a session id or an event id may not travel in them. */
@@ -31,64 +32,11 @@ const takenHeaders: ReadonlySet<string> = new Set(
 )
 
 /** Limits that are there without a rule. */
-const reserved = /^(?:calls$|failures|login)/
+const reserved = /^(?:calls$|messages$|failures|login)/
 
 /** The rules that look at more than one setting. */
 export const rules: readonly Rule[] = [
-  {
-    promise: 'Beyond loopback it is served only with TLS, or behind a named TLS-terminating proxy.',
-    id: 'CA-101',
-    severity: 'error',
-    check: ({ server, tls }) =>
-      when(!isLoopback(server.host) && server.trustedProxies.length === 0 && tls.keyPath === undefined, {
-        paths: ['server.host', 'server.trustedProxies'],
-        says: 'listens beyond loopback without TLS',
-        fix: 'Set tls.certificatePath and tls.keyPath, name the TLS-terminating proxy in server.trustedProxies, or listen on 127.0.0.1',
-      }),
-  },
-  {
-    promise: 'A certificate comes with its key.',
-    id: 'CA-201',
-    severity: 'error',
-    check: ({ tls }) =>
-      when((tls.certificatePath === undefined) !== (tls.keyPath === undefined), {
-        paths:
-          tls.keyPath === undefined ? ['tls.keyPath', 'tls.certificatePath'] : ['tls.certificatePath', 'tls.keyPath'],
-        says: 'is missing beside the other',
-        fix: 'Set both, or neither',
-      }),
-  },
-  {
-    promise: 'Beyond loopback the control plane is served only with TLS, or behind a named TLS-terminating proxy.',
-    id: 'CA-121',
-    severity: 'error',
-    check: ({ admin, server, tls }) =>
-      when(
-        admin.listener === 'own' &&
-          !isLoopback(admin.host) &&
-          server.trustedProxies.length === 0 &&
-          tls.keyPath === undefined,
-        {
-          paths: ['admin.host', 'server.trustedProxies'],
-          says: 'the control plane listens beyond loopback without TLS',
-          fix: 'Set tls.certificatePath and tls.keyPath, name the TLS-terminating proxy in server.trustedProxies, or listen on 127.0.0.1',
-        },
-      ),
-  },
-  {
-    promise: 'The control plane has a port of its own.',
-    id: 'CA-122',
-    severity: 'error',
-    check: ({ admin, server }) => {
-      const port = admin.port ?? (server.port === 0 ? 0 : server.port + 1)
-      const taken = port !== 0 && port === server.port && admin.host === server.host
-      return when(admin.listener === 'own' && (taken || port > 65_535), {
-        paths: ['admin.port', 'server.port'],
-        says: taken ? 'is the port of the MCP endpoint' : 'there is no port after server.port',
-        fix: 'Name another port, or set admin.listener to off and use the socket in the data folder',
-      })
-    },
-  },
+  ...tlsRules,
   {
     promise: 'Beside the MCP endpoint the control plane has paths of its own.',
     id: 'CA-123',
@@ -154,7 +102,7 @@ export const rules: readonly Rule[] = [
     promise: 'The endpoint, the health path and /ready are three different paths.',
     id: 'CA-112',
     severity: 'error',
-    check: ({ server, health }) => [
+    check: ({ server, health, webSocket }) => [
       ...when(server.endpoint === health.path, {
         paths: ['server.endpoint', 'health.path'],
         says: 'is the health path too, which needs no credential',
@@ -164,6 +112,11 @@ export const rules: readonly Rule[] = [
         paths: ['server.endpoint'],
         says: 'is the path of readiness',
         fix: 'Choose another path, such as /mcp',
+      }),
+      ...when(webSocket.enabled && health.path === `${server.endpoint === '/' ? '' : server.endpoint}/ticket`, {
+        paths: ['health.path', 'server.endpoint'],
+        says: 'is where tickets for sockets are given',
+        fix: 'Choose another path',
       }),
       ...when(health.path === '/ready', {
         paths: ['health.path'],
@@ -250,6 +203,17 @@ export const rules: readonly Rule[] = [
         fix: 'Use https',
       })
     },
+  },
+  {
+    promise: 'Compressed answers to credentials are said at every start.',
+    id: 'CA-116',
+    severity: 'warning',
+    check: ({ compression }) =>
+      when(compression.enabled && compression.dangerouslyIncludeCredentialed, {
+        paths: ['compression.dangerouslyIncludeCredentialed', 'compression.enabled'],
+        says: 'the size of an answer tells of secrets in it',
+        fix: 'Leave it out, and have tools answer with less',
+      }),
   },
   {
     promise: 'An empty list denies, and says so.',

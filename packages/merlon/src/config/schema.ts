@@ -4,11 +4,14 @@ import { admin } from './sections/admin.ts'
 import { alerts } from './sections/alerts.ts'
 import { audit } from './sections/audit.ts'
 import { authentication } from './sections/authentication.ts'
+import { compression } from './sections/compression.ts'
 import { identity } from './sections/identity.ts'
 import { limits } from './sections/limits.ts'
 import { log } from './sections/log.ts'
 import { metrics } from './sections/metrics.ts'
 import { rateLimit } from './sections/rate-limit.ts'
+import { tls } from './sections/tls.ts'
+import { webSocket } from './sections/web-socket.ts'
 import { addressRange, headerName, host, ms, origin, path, portInRange, scope, secretReference } from './values.ts'
 
 /**
@@ -54,20 +57,19 @@ export const configSchema = z.strictObject({
         .enum(['auto', 'json', 'stream'])
         .default('auto')
         .describe('auto streams only when there is something to stream; json and stream force one form.'),
+      drainDelayMs: z
+        .int()
+        .min(0)
+        .max(300_000)
+        .default(0)
+        .describe(
+          'How long a server that was told to stop serves on while /ready says 503, so that balancers see it first.',
+        ),
       dangerouslySkipHostCheck: z.boolean().default(false).describe('Serves any Host header. Refused on loopback.'),
     })
     .prefault({}),
 
-  tls: z
-    .strictObject({
-      certificatePath: z
-        .string()
-        .min(1)
-        .optional()
-        .describe('The certificate chain, PEM. With keyPath the server speaks TLS 1.2 and up, and nothing else.'),
-      keyPath: z.string().min(1).optional().describe('The private key, PEM, readable for its owner alone.'),
-    })
-    .prefault({}),
+  tls,
 
   cors: z
     .strictObject({
@@ -96,6 +98,8 @@ export const configSchema = z.strictObject({
         .describe('Serves any Origin, without CORS headers. Refused on loopback.'),
     })
     .prefault({}),
+
+  compression,
 
   admin,
 
@@ -147,6 +151,8 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
 
+  webSocket,
+
   limits,
 
   rateLimit,
@@ -181,10 +187,15 @@ export const configSchema = z.strictObject({
         .describe(
           '32 bytes, base64 or hex. Default: env:ENCRYPTION_KEY where set, else root.key in the data folder, made on the first start.',
         ),
+      rootKeyNext: secretReference
+        .optional()
+        .describe(
+          'The root key that is to follow, until `merlon encryption-key rewrap` is done. Default: env:ENCRYPTION_KEY_NEXT where set, else root.key.next in the data folder where that is.',
+        ),
       apiKeyPepper: secretReference
         .optional()
         .describe(
-          'Keys the digests of API keys. Default: env:API_KEY_SECRET where set, else derived from the root key.',
+          'Keys the digests of API keys. Default: env:API_KEY_SECRET where set, else a key of the installation.',
         ),
     })
     .prefault({}),

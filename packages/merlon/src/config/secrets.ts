@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
-import { openToOthers } from '../private-file.ts'
+import { secretOpenToOthers } from '../private-file.ts'
 import { parseKeyMaterial } from '../sealing/key-material.ts'
 import type { Environment } from './environment.ts'
 import type { ConfigFiles } from './files.ts'
@@ -10,6 +10,7 @@ import { databaseUrlProblem, makeSecrets, redisUrlProblem, webhookUrlProblem } f
 /** The settings whose value is a reference to a secret. */
 export const secretPaths = [
   'secrets.rootKey',
+  'secrets.rootKeyNext',
   'secrets.apiKeyPepper',
   'store.databaseUrl',
   'store.redisUrl',
@@ -46,6 +47,11 @@ export class Secrets {
   /** From it every other key is derived. Absent: root.key in the data folder. */
   get rootKey(): KeyObject | undefined {
     return this.#key('secrets.rootKey')
+  }
+
+  /** The root key that is to take the place of the one before, while both are needed. */
+  get rootKeyNext(): KeyObject | undefined {
+    return this.#key('secrets.rootKeyNext')
   }
 
   /** Keys the digests of API keys. Absent: derived from the root key. */
@@ -119,8 +125,9 @@ export function resolveSecret(
   if (found === undefined) return { says: `${reference} does not exist`, fix: 'Check the path', rule: 'CA-004' }
   if ('problem' in found)
     return { says: `${reference} ${found.problem}`, fix: 'Name a text file that holds the secret', rule: 'CA-004' }
-  if (openToOthers(found.mode)) {
-    return { says: `${reference} can be read or changed by other users`, fix: 'Run chmod 600 on it', rule: 'CA-006' }
+  if (secretOpenToOthers(found)) {
+    const fix = 'Run chmod 600 on it; where it is mounted, mount it as a file of root with mode 0440'
+    return { says: `${reference} can be read or changed by other users`, fix, rule: 'CA-006' }
   }
   return { text: found.text.replace(/\r?\n$/, '') }
 }

@@ -27,6 +27,7 @@ test('the references to secrets are known as such', () => {
     'store.databaseUrl',
     'store.redisUrl',
     'secrets.rootKey',
+    'secrets.rootKeyNext',
     'secrets.apiKeyPepper',
     'alerts.webhook.url',
     'alerts.webhook.secret',

@@ -165,10 +165,10 @@ export class Context implements CallContext {
   get notify(): CallContext['notify'] {
     const { changes } = this.turn.services
     return {
-      toolsChanged: () => changes.announce({ kind: 'tools' }),
-      promptsChanged: () => changes.announce({ kind: 'prompts' }),
-      resourcesChanged: () => changes.announce({ kind: 'resources' }),
-      resourceUpdated: (uri) => changes.announce({ kind: 'resource', uri }),
+      toolsChanged: () => changes.publish({ kind: 'tools' }),
+      promptsChanged: () => changes.publish({ kind: 'prompts' }),
+      resourcesChanged: () => changes.publish({ kind: 'resources' }),
+      resourceUpdated: (uri) => changes.publish({ kind: 'resource', uri }),
     }
   }
 

@@ -2,6 +2,7 @@ import type { Awaitable, Reply } from '../call.ts'
 import { Fault, faultOf } from '../errors.ts'
 import type { Outcome } from '../watch/metrics.ts'
 import type { Handlers } from './handlers.ts'
+import { receive, take } from './letters.ts'
 import { DirectLine, type Line } from './line.ts'
 import { announcement, mayRead } from './methods/subscriptions.ts'
 import type { Admitted, Ready } from './ready.ts'
@@ -17,13 +18,18 @@ export type Dispatch = (call: Admitted, reply: Reply) => Awaitable<void>
 
 export function createDispatch(services: Services, handlers: Handlers, record: Recorder): Dispatch {
   services.sessions?.onOver((id) => services.live.end(id))
-  services.changes.listen((change) => {
+  services.mail?.onLetter((letter) => receive(services, letter))
+  // What they were not told of they find when they ask again.
+  services.mail?.onLost(() => services.running.renewAll(() => true))
+  services.changes.listen((change, where) => {
     for (const live of services.live.all()) {
+      // Its stream may be read anywhere, so that it is told of by one for all.
+      if (where === 'everywhere' && live.canResume !== undefined) continue
       // Rights may have changed since the client subscribed.
       const concerned =
         change.kind === 'resource'
-          ? live.session.subscriptions?.has(change.uri) === true && mayRead(services, live.principal, change.uri)
-          : change.seenBy?.(live.principal) !== false
+          ? live.session.subscriptions?.has(change.uri) === true && mayRead(services, live.hearer, change.uri)
+          : change.seenBy?.(live.hearer) !== false
       if (concerned) live.standalone?.send(announcement(change, undefined))
     }
   })
@@ -88,19 +94,22 @@ export function createDispatch(services: Services, handlers: Handlers, record: R
     const mode = call.message.method === 'subscriptions/listen' ? 'stream' : services.responseMode
     if (session === undefined) return new DirectLine(reply, mode, revision, call.requestId)
     const live = () => services.live.of(session, principal)
-    return new SessionLine(reply, mode, revision, call.requestId, live, services.live)
+    return new SessionLine(reply, mode, call, live, services.live)
   }
 
   return (call, reply) => {
     const { message, session, principal } = call
     if (message.kind === 'request') return answer(call as Ready, reply)
-    const live = session === undefined ? undefined : services.live.of(session, principal)
-    if (live !== undefined) {
-      if (message.kind === 'response') live.answer(message)
-      else if (message.method === 'notifications/cancelled') live.cancel(message.params['requestId'])
-      services.live.release(live)
+    const told = () => {
+      record(call, undefined, 'accepted')
+      reply.finish()
     }
-    record(call, undefined, 'accepted')
-    reply.finish()
+    if (session === undefined) return told()
+    const live = services.live.of(session, principal)
+    const news = take(live, message)
+    services.live.release(live)
+    // Answered when all will read it, so that nothing that was acknowledged is lost.
+    if (news !== undefined && services.mail !== undefined) return services.mail.send({ session, news }).then(told)
+    return told()
   }
 }

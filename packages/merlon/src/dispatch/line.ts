@@ -17,6 +17,8 @@ export interface Line {
   silence(): void
   /** Lets go of the response stream; the client resumes it after `retryMs`. */
   release(retryMs: number): void
+  /** The server stops: lets go of a stream that can be resumed from another. */
+  letGo(): void
   onGone(listener: () => void): void
   /** Keeps the connection although nothing passes over it. */
   bePatient(): void
@@ -83,6 +85,10 @@ export class DirectLine implements Line {
 
   release(): void {
     // This revision has no resumption: the stream stays until the answer.
+  }
+
+  letGo(): void {
+    // It stays until the answer.
   }
 
   onGone(listener: () => void): void {

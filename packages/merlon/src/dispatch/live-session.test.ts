@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { Message, Params } from '../call.ts'
 import { Fault } from '../errors.ts'
@@ -8,13 +9,14 @@ import { alice, serverWith } from './server.fixture.ts'
 
 const openLive = () => {
   const server = serverWith([])
-  const live = new LiveSession(server.openSession(), alice, undefined)
+  const live = new LiveSession(server.openSession(), alice, undefined, createSecretKey(Buffer.alloc(32, 5)))
   const reply = new FakeReply()
   live.openStandalone().attach(reply)
   const ask = (signal = new AbortController().signal) => live.ask(live.standalone!, 'roots/list', {}, signal)
   const idOf = (at: number) => reply.messages[at]!['id'] as string
   return { live, reply, ask, idOf }
 }
+const answering = { about: '{}', lost: () => '{}' }
 const result = (id: string | number, body: Params = {}) =>
   ({ kind: 'response', id, result: body }) as Extract<Message, { kind: 'response' }>
 
@@ -23,7 +25,7 @@ describe('a question to the client', () => {
     const { ask, idOf, live, reply } = openLive()
     const answers = [ask(), ask()]
     expect(reply.messages[0]).toMatchObject({ jsonrpc: '2.0', method: 'roots/list', params: {} })
-    expect(idOf(0)).toMatch(/^[A-Za-z0-9_-]{22}$/)
+    expect(idOf(0)).toMatch(/^[A-Za-z0-9_-]{43}$/)
     expect(idOf(0)).not.toBe(idOf(1))
     live.answer(result(idOf(1), { roots: [2] }))
     live.answer(result(idOf(0), { roots: [1] }))
@@ -50,7 +52,7 @@ describe('a question to the client', () => {
   test('an error is told in at most two hundred characters of the client’s words', async () => {
     const { ask, idOf, live } = openLive()
     const answer = ask()
-    live.answer({ kind: 'response', id: idOf(0), error: { code: -1, message: 'x'.repeat(1_000) } })
+    live.answer({ id: idOf(0), error: { code: -1, message: 'x'.repeat(1_000) } })
     await expect(answer).rejects.toMatchObject({ code: 'client.refused', detail: { says: 'x'.repeat(200) } })
   })
 
@@ -102,10 +104,10 @@ describe('what a process holds of sessions', () => {
     const all = new LiveSessions(undefined)
     const session = server.openSession()
     const live = all.of(session, alice)
-    const first = live.openStream()
+    const first = live.openStream(answering)
     live.dropStream(first)
     all.release(live)
-    expect(all.of(session, alice).openStream().number).not.toBe(first.number)
+    expect(all.of(session, alice).openStream(answering).number).not.toBe(first.number)
   })
 
   test('ends with the session, history included, even where that cannot be reached', async () => {

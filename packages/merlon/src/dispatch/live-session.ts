@@ -1,11 +1,11 @@
-import { randomBytes, randomInt } from 'node:crypto'
-import type { Message, Params, Principal, RequestId } from '../call.ts'
+import { type KeyObject, randomInt } from 'node:crypto'
+import type { Message, Params, Principal, Reply, RequestId } from '../call.ts'
 import { Fault } from '../errors.ts'
-import { encodeEventId } from '../history/event-id.ts'
-import type { HistoryEvent } from '../history/history-store.ts'
 import type { Session } from '../session/session-store.ts'
 import { encodeRequest } from '../wire/json-rpc.ts'
-import { type Resumption, SessionStream } from './session-stream.ts'
+import { isQuestionId, questionId } from './question-id.ts'
+import type { Resumption } from './resumption.ts'
+import { type Answering, SessionStream } from './session-stream.ts'
 
 /** A call that is being answered, as far as its session minds it. */
 interface Underway {
@@ -26,15 +26,27 @@ const streamsEnd = 2 ** 32
 export class LiveSession {
   session: Session
   principal: Principal
+  /** Whether this process tells it of changes that any process announces. */
+  tells = false
   private readonly resumption: Resumption | undefined
+  private readonly questionKey: KeyObject
   private streams: Map<number, SessionStream> | undefined
+  /** Who reads a stream by a GET, or is about to, by its number. */
+  private readers: Map<number, { readonly reply: Reply; readonly principal: Principal }> | undefined
   private turns: Map<RequestId, Underway> | undefined
   private questions: Map<RequestId, Question> | undefined
 
-  constructor(session: Session, principal: Principal, resumption: Resumption | undefined) {
+  constructor(
+    session: Session,
+    principal: Principal,
+    resumption: Resumption | undefined,
+    /** Recognises the ids of questions. */
+    questionKey: KeyObject,
+  ) {
     this.session = session
     this.principal = principal
     this.resumption = resumption
+    this.questionKey = questionKey
   }
 
   get id(): string {
@@ -43,16 +55,11 @@ export class LiveSession {
 
   /** Nothing here that a later call would miss. */
   get isIdle(): boolean {
-    return !this.streams?.size && !this.turns?.size && !this.questions?.size
+    return !this.tells && !this.streams?.size && !this.readers?.size && !this.turns?.size && !this.questions?.size
   }
 
   get canResume(): Resumption | undefined {
     return this.resumption
-  }
-
-  /** The id that names this event to the client. */
-  eventId(event: HistoryEvent): string | undefined {
-    return this.resumption && encodeEventId(this.resumption.key, this.id, event.stream, event.seq)
   }
 
   /** The stream that is not the answer to a request; undefined until the client opens it. */
@@ -66,8 +73,8 @@ export class LiveSession {
   }
 
   /** Its number is drawn: the history of the session outlives what counts here, and may hold streams of another process. */
-  openStream(): SessionStream {
-    return this.addStream(randomInt(standaloneStream + 1, streamsEnd))
+  openStream(answering: Answering): SessionStream {
+    return this.addStream(randomInt(standaloneStream + 1, streamsEnd), answering)
   }
 
   findStream(number: number): SessionStream | undefined {
@@ -76,6 +83,45 @@ export class LiveSession {
 
   dropStream(stream: SessionStream): void {
     this.streams?.delete(stream.number)
+  }
+
+  /** Whether somebody reads a stream here, or is about to. */
+  isRead(number: number): boolean {
+    return this.readers?.has(number) === true || this.findStream(number)?.taken === true
+  }
+
+  read(number: number, reply: Reply, principal: Principal): void {
+    this.readers ??= new Map()
+    this.readers.set(number, { reply, principal })
+  }
+
+  /**
+   * Who hears what the session is told: who reads its own stream here, whatever credential of theirs called last, which may
+   * reach further.
+   */
+  get hearer(): Principal {
+    return this.readers?.get(standaloneStream)?.principal ?? this.principal
+  }
+
+  leave(number: number, reply: Reply): void {
+    if (this.readers?.get(number)?.reply === reply) this.readers.delete(number)
+  }
+
+  /** Lets go of who reads a stream by a GET: they may come back. */
+  stopReading(number: number): void {
+    this.readers?.get(number)?.reply.finish()
+  }
+
+  /**
+   * What to ask on where the answer of a call has no room for a question: the session's own stream, undefined where nobody has
+   * opened it. Who reads it may be connected to another process.
+   */
+  async streamToAskOn(): Promise<SessionStream | undefined> {
+    const { resumption, session } = this
+    if (!resumption?.replicas.shared) return this.standalone
+    return (await resumption.history.isOpen(session))
+      ? new SessionStream(session, standaloneStream, resumption)
+      : undefined
   }
 
   /** Whether a request with this id waits for its answer: a second one could take it for its own. */
@@ -92,8 +138,11 @@ export class LiveSession {
     this.turns?.delete(id)
   }
 
-  cancel(id: unknown): void {
-    if (typeof id === 'string' || typeof id === 'number') this.turns?.get(id)?.cancel(new Fault('call.cancelled'))
+  /** Cancels the request of this id: false where this process answers none. */
+  cancel(id: RequestId): boolean {
+    const turn = this.turns?.get(id)
+    turn?.cancel(new Fault('call.cancelled'))
+    return turn !== undefined
   }
 
   /** Asks the client on this stream. Rejects where it answers with an error, or the signal aborts. */
@@ -101,7 +150,7 @@ export class LiveSession {
     this.questions ??= new Map()
     const { questions } = this
     if (questions.size >= questionsMax) return Promise.reject(new Fault('capacity.exceeded'))
-    const id = randomBytes(16).toString('base64url')
+    const id = questionId(this.questionKey, this.id)
     return new Promise<Params>((resolve, reject) => {
       const abort = () => {
         questions.delete(id)
@@ -124,27 +173,47 @@ export class LiveSession {
     })
   }
 
-  /** Takes an answer, once and only to a question that is open. Anything else has no effect. */
-  answer(message: Extract<Message, { kind: 'response' }>): void {
+  /** Whether this id was given to a question of this session, in whichever process. */
+  mayHaveAsked(id: RequestId): boolean {
+    return isQuestionId(this.questionKey, this.id, id)
+  }
+
+  /** Takes an answer, once and only to a question that is open here: false, and without effect, for anything else. */
+  answer(message: Pick<Extract<Message, { kind: 'response' }>, 'id' | 'result' | 'error'>): boolean {
     const question = this.questions?.get(message.id)
-    if (question === undefined) return
+    if (question === undefined) return false
     this.questions?.delete(message.id)
     if (message.result !== undefined) question.resolve(message.result)
     else question.reject(new Fault('client.refused', { says: String(message.error?.message ?? '').slice(0, 200) }))
+    return true
   }
 
-  /** Ends all: the session is over. */
+  /** Ends all: the session is over. Its streams first, so that nothing is kept of it any more. */
   end(reason: Fault): void {
+    this.cut()
     for (const turn of [...(this.turns?.values() ?? [])]) turn.cancel(reason)
-    for (const stream of [...(this.streams?.values() ?? [])]) stream.close()
     for (const question of this.questions?.values() ?? []) question.reject(reason)
-    this.streams = undefined
     this.questions = undefined
   }
 
-  private addStream(number: number): SessionStream {
+  /** Resolves when all that was sent on its streams is kept or refused. */
+  async settled(): Promise<void> {
+    const streams = [...(this.streams?.values() ?? [])]
+    await Promise.all(streams.map((stream) => new Promise<void>((done) => stream.onceKept(done))))
+  }
+
+  /** Ends its streams here, for those who make them and those who read them. */
+  cut(): void {
+    for (const stream of [...(this.streams?.values() ?? [])]) stream.stop()
+    for (const { reply } of [...(this.readers?.values() ?? [])]) reply.finish()
+    this.streams = undefined
+    this.readers = undefined
+    this.tells = false
+  }
+
+  private addStream(number: number, answering?: Answering): SessionStream {
     this.streams ??= new Map()
-    const stream = new SessionStream(this.session, number, this.resumption)
+    const stream = new SessionStream(this.session, number, this.resumption, answering)
     this.streams.set(number, stream)
     return stream
   }

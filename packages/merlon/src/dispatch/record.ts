@@ -121,7 +121,7 @@ export function refusalEntry(call: RefusedCall, fault: Fault): AuditEntry {
 function refusalType(call: RefusedCall, fault: Fault): AuditEntry['type'] {
   if (fault.code.startsWith('credential.') || fault.code.startsWith('login.')) return 'auth'
   if (fault.code === 'rate.exceeded') return 'rate_limit'
-  if (fault.code.startsWith('session.') || fault.code === 'stream.taken') return 'session_violation'
+  if (fault.code.startsWith('session.') || fault.code.startsWith('stream.')) return 'session_violation'
   if (call.principal === undefined) return 'edge'
   return call.method === 'tools/call' ? 'tool_access' : 'access'
 }

@@ -64,12 +64,14 @@ export class FakeReply implements Reply {
     this.listener?.()
   }
 
+  /** The messages of events and of the answer, as they were sent. */
+  get messagesAsSent(): readonly string[] {
+    return this.sent.flatMap((line) => /^(?:event|answer [0-9]+) (.*)$/s.exec(line)?.[1] ?? [])
+  }
+
   /** The messages of events and of the answer, decoded. */
   get messages(): readonly Record<string, unknown>[] {
-    return this.sent.flatMap((line) => {
-      const found = /^(?:event|answer [0-9]+) (.*)$/s.exec(line)
-      return found === null ? [] : [JSON.parse(found[1]!) as Record<string, unknown>]
-    })
+    return this.messagesAsSent.map((message) => JSON.parse(message) as Record<string, unknown>)
   }
 
   private note(line: string, id: string | undefined): void {

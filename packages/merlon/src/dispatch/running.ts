@@ -15,6 +15,8 @@ export interface Running extends Caller {
   withdraw(fault: Fault): void
   /** Told once it has gone on for a while. */
   bePatient(): void
+  /** Told when the server stops, while it goes on: who reads its answer may do so elsewhere. */
+  letGo?(): void
 }
 
 /** Longer than a request may take to arrive and be admitted. */
@@ -102,7 +104,10 @@ export class AllRunning {
 
   /** Ends the streams, waits for the calls, and after `graceMs` ends those too. */
   async drain(graceMs: number): Promise<void> {
-    for (const running of [...this.all]) if (!isCall(running)) running.withdraw(new Fault('server.draining'))
+    for (const running of [...this.all]) {
+      if (isCall(running)) running.letGo?.()
+      else running.withdraw(new Fault('server.draining'))
+    }
     if (this.calls() > 0) {
       let timer: NodeJS.Timeout | undefined
       await Promise.race([

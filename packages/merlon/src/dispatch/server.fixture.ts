@@ -4,6 +4,8 @@ import { compileCatalog } from '../catalog/compile.ts'
 import type { Fault } from '../errors.ts'
 import type { HistoryStore } from '../history/history-store.ts'
 import { scopeSet } from '../policy/scopes.ts'
+import { type Bus, OwnBus } from '../replica/bus.ts'
+import { type Replicas, SingleReplica } from '../replica/replicas.ts'
 import { openSealer } from '../sealing/seal.ts'
 import type { Session } from '../session/session-store.ts'
 import { MemoryHistoryStore } from '../store/memory/history-store.ts'
@@ -18,6 +20,7 @@ import type { Admitted, Request } from './ready.ts'
 import { FakeReply } from './reply.fixture.ts'
 import { AllRunning } from './running.ts'
 import type { Services } from './services.ts'
+import { StreamWakes } from './stream-wakes.ts'
 
 export const alice: Principal = Object.freeze({
   id: 'alice',
@@ -46,7 +49,11 @@ export interface Asked {
 /** Everything behind the guards, in memory, with a clock that moves when told. */
 export function serverWith(
   definitions: readonly object[],
-  change: Partial<Services> & { readonly history?: HistoryStore } = {},
+  change: Partial<Services> & {
+    readonly history?: HistoryStore
+    readonly replicas?: Replicas
+    readonly bus?: Bus
+  } = {},
 ) {
   const clock = { now: 1_800_000_000_000 }
   const logged: string[] = []
@@ -57,7 +64,10 @@ export function serverWith(
     history: change.history ?? new MemoryHistoryStore({ eventsMax: 100, historyMs: 60_000 }),
     key: createSecretKey(Buffer.alloc(32, 3)),
     clock: () => clock.now,
+    replicas: change.replicas ?? new SingleReplica(),
+    wakes: new StreamWakes(change.bus ?? new OwnBus(), (session) => session),
   }
+  const handlers = handlersFor(() => catalog.now)
   const services: Services = {
     clock: () => clock.now,
     random: randomBytes,
@@ -67,6 +77,7 @@ export function serverWith(
       stateless: statelessRevision({ name: 's', version: '1' }),
       stateful: new Map(statefulVersions.map((version) => [version as string, statefulRevision(version)])),
     },
+    methods: handlers.stateful,
     responseMode: 'auto',
     callTimeoutMs: 30_000,
     listTtlMs: 0,
@@ -81,11 +92,11 @@ export function serverWith(
     live: new LiveSessions(resumption),
     running: new AllRunning(),
     changes: new Changes(),
+    mail: undefined,
     log: { info: log, warn: log, error: log },
     describeFailure: () => ({}),
     ...change,
   }
-  const handlers = handlersFor(services.catalog)
   const records: { method: string; code: string | undefined; outcome: string }[] = []
   const dispatch = createDispatch(services, handlers, ({ message }, fault: Fault | undefined, outcome) => {
     records.push({ method: message.kind === 'response' ? 'response' : message.method, code: fault?.code, outcome })
@@ -122,6 +133,8 @@ export function serverWith(
     logged,
     records,
     resumption,
+    dispatch,
+    admitted,
     /** Sends a request past the guards: what it is about is found, and its arguments are what their check answers. */
     async send(method: string, params: Params = {}, asked: Asked = {}): Promise<FakeReply> {
       const { session, reply = new FakeReply() } = asked

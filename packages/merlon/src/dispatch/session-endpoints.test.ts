@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Principal } from '../call.ts'
 import { defineTool } from '../catalog/define.ts'
 import { encodeEventId } from '../history/event-id.ts'
@@ -9,6 +9,7 @@ import { alice, serverWith } from './server.fixture.ts'
 import { endSession, openSessionStream } from './session-endpoints.ts'
 
 const refused = (reason: string) => ({ code: 'session.unknown', detail: { reason } })
+const lost = { code: 'stream.lost', detail: { reason: 'history-lost' } }
 
 /** A tool that reports progress as often as it is told, and ends when it is told. */
 function steered() {
@@ -113,6 +114,11 @@ describe('the streams of a session', () => {
         await new Promise<void>((resolve) => (answer = resolve))
         return found
       },
+      claim: memory.claim.bind(memory),
+      leave: memory.leave.bind(memory),
+      close: memory.close.bind(memory),
+      tell: memory.tell.bind(memory),
+      isOpen: memory.isOpen.bind(memory),
       drop: memory.drop.bind(memory),
       sweep: memory.sweep.bind(memory),
     }
@@ -154,6 +160,7 @@ describe('the streams of a session', () => {
       await openSessionStream(server.services, { principal: alice, session }, first.ids.at(-1), later)
       expect(progressOf(later)).toEqual(['answer'])
       expect(later.sent.at(-1)).toBe('finish')
+      for (let turns = 0; turns < 3; turns++) await turn()
     }
   })
 
@@ -165,7 +172,7 @@ describe('the streams of a session', () => {
       openSessionStream(server.services, { principal: alice, session }, id, new FakeReply())
     for (const id of ['', 'x', 'A'.repeat(32), encodeEventId(key, other.id, 0, 1)])
       await expect(resume(id)).rejects.toMatchObject(refused('event-id'))
-    await expect(resume(encodeEventId(key, session.id, 0, 7))).rejects.toMatchObject(refused('history-lost'))
+    await expect(resume(encodeEventId(key, session.id, 0, 7))).rejects.toMatchObject(lost)
   })
 
   test('EV-02: a resume gives the events of its own stream only', async () => {
@@ -196,7 +203,7 @@ describe('the streams of a session', () => {
     for (let each = 0; each < 3; each++) server.services.changes.announce({ kind: 'tools' })
     await expect(
       openSessionStream(server.services, { principal: alice, session }, first.ids[0], new FakeReply()),
-    ).rejects.toMatchObject(refused('history-lost'))
+    ).rejects.toMatchObject(lost)
   })
 
   test('RL-17: a principal holds so many streams and no more; each that ends makes room', async () => {
@@ -223,6 +230,65 @@ describe('the streams of a session', () => {
     server.services.running.withdraw(alice.credential, server.clock.now)
     expect(reply.gone).toBe(true)
     expect(server.services.running.size).toBe(0)
+  })
+
+  test('EV-04: who comes back just as a message cannot be kept gets what is kept, and that the call is lost', async () => {
+    const { tool, step } = steered()
+    const server = serverWith([tool])
+    const { history } = server.resumption
+    const session = server.openSession()
+    const first = new FakeReply()
+    const done = server.send('tools/call', call, { ...asked, session, reply: first })
+    await turn()
+    first.leave()
+    const failing = Promise.withResolvers<number>()
+    const append = history.append.bind(history)
+    history.append = () => failing.promise
+    await step()
+    const second = new FakeReply()
+    const resumed = openSessionStream(server.services, { principal: alice, session }, first.ids[0], second)
+    await turn()
+    failing.reject(new Error('out of reach'))
+    history.append = append
+    await resumed
+    await vi.waitUntil(() => second.gone)
+    expect(second.messages.at(-1)).toMatchObject({ error: { code: 50201 } })
+    expect(second.messages.slice(0, -1).map(({ params }) => params)).toEqual([{ progressToken: 'p', progress: 1 }])
+    await step(true)
+    await done
+  })
+
+  test('EV-04: a reader who is let go before the stream is theirs gets a stream that ends, and may come back', async () => {
+    const server = serverWith([])
+    const { history } = server.resumption
+    const session = server.openSession()
+    const claiming = Promise.withResolvers<void>()
+    const claim = history.claim.bind(history)
+    history.claim = async (...wanted) => {
+      await claiming.promise
+      return claim(...wanted)
+    }
+    const reply = new FakeReply()
+    const opening = openSessionStream(server.services, { principal: alice, session }, undefined, reply)
+    await server.services.running.drain(0)
+    expect([reply.streaming, reply.sent]).toEqual([true, ['finish']])
+    claiming.resolve()
+    await opening
+    const again = new FakeReply()
+    await openSessionStream(server.services, { principal: alice, session }, undefined, again)
+    expect(again.gone).toBe(false)
+  })
+
+  test('AK-07: a stream is not opened with a credential that was withdrawn while it was let in', async () => {
+    const server = serverWith([])
+    const session = server.openSession()
+    const startedAt = server.clock.now++
+    server.services.running.withdraw(alice.credential, server.clock.now++)
+    const reply = new FakeReply()
+    await expect(
+      openSessionStream(server.services, { principal: alice, session, startedAt }, undefined, reply),
+    ).rejects.toMatchObject({ code: 'credential.invalid' })
+    expect([reply.sent, server.services.running.size, [...server.services.live.all()]]).toEqual([[], 0, []])
   })
 
   test('DELETE ends a session once, its streams and its calls with it', async () => {

@@ -5,6 +5,9 @@ import type { Revision } from '../wire/revision.ts'
 import { answerFault, faultBody, type Line, type ResponseMode } from './line.ts'
 import type { LiveSession } from './live-session.ts'
 import type { LiveSessions } from './live-sessions.ts'
+import type { Ready } from './ready.ts'
+import { encodeAbout, lostAnswer } from './replay.ts'
+import { resumeAfterMs } from './resumption.ts'
 import type { SessionStream } from './session-stream.ts'
 
 /**
@@ -16,23 +19,16 @@ export class SessionLine implements Line {
   private readonly reply: Reply
   private readonly mode: ResponseMode
   private readonly revision: Revision
-  private readonly requestId: string
+  private readonly call: Ready
   /** Finds what is held for the session. Most calls hold nothing, and never ask. */
   private readonly live: () => LiveSession
   private readonly sessions: LiveSessions
 
-  constructor(
-    reply: Reply,
-    mode: ResponseMode,
-    revision: Revision,
-    requestId: string,
-    live: () => LiveSession,
-    sessions: LiveSessions,
-  ) {
+  constructor(reply: Reply, mode: ResponseMode, call: Ready, live: () => LiveSession, sessions: LiveSessions) {
     this.reply = reply
     this.mode = mode
-    this.revision = revision
-    this.requestId = requestId
+    this.revision = call.envelope.revision
+    this.call = call
     this.live = live
     this.sessions = sessions
   }
@@ -46,21 +42,28 @@ export class SessionLine implements Line {
   }
 
   error(id: RequestId, fault: Fault): void {
-    const body = encodeError(id, faultBody(fault, this.revision, this.requestId))
+    const body = encodeError(id, faultBody(fault, this.revision, this.call.requestId))
     if (this.mode === 'stream' || this.stream !== undefined) this.end(body)
     else answerFault(this.reply, fault, this.revision, body)
   }
 
   silence(): void {
-    if (this.stream === undefined) this.reply.openStream()
-    this.stream?.close()
-    this.reply.finish()
+    if (this.stream === undefined) {
+      this.reply.openStream()
+      this.reply.finish()
+    } else this.stream.close()
     this.drop()
   }
 
   release(retryMs: number): void {
     if (this.live().canResume === undefined || this.mode === 'json') return
     this.open().release(retryMs)
+  }
+
+  letGo(): void {
+    // A client of a revision that primes no streams does not come back for the rest of one.
+    if (this.stream !== undefined && this.revision.primesStreams && this.live().canResume?.replicas.shared)
+      this.stream.release(resumeAfterMs)
   }
 
   onGone(): void {
@@ -75,12 +78,10 @@ export class SessionLine implements Line {
     this.reply.header(name, value)
   }
 
-  ask(method: string, params: Params, signal: AbortSignal): Promise<Params> {
-    const live = this.live()
-    const stream = this.mode === 'json' ? live.standalone : this.open()
-    if (stream === undefined)
-      return Promise.reject(new Fault('capability.missing', { says: 'no stream is open to ask on' }))
-    return live.ask(stream, method, params, signal)
+  async ask(method: string, params: Params, signal: AbortSignal): Promise<Params> {
+    const stream = this.mode === 'json' ? await this.live().streamToAskOn() : this.open()
+    if (stream === undefined) throw new Fault('capability.missing', { says: 'no stream is open to ask on' })
+    return this.live().ask(stream, method, params, signal)
   }
 
   private end(message: string): void {
@@ -91,16 +92,23 @@ export class SessionLine implements Line {
   }
 
   private drop(): void {
-    if (this.stream === undefined) return
-    const live = this.live()
-    live.dropStream(this.stream)
-    this.sessions.release(live)
+    const { stream } = this
+    // Not before its last message is kept: whoever comes back until then has to find it.
+    stream?.onceKept(() => {
+      const live = this.live()
+      live.dropStream(stream)
+      this.sessions.release(live)
+    })
   }
 
   private open(): SessionStream {
     if (this.stream === undefined) {
-      this.stream = this.live().openStream()
-      this.stream.attach(this.reply)
+      const { message, requestId } = this.call
+      this.stream = this.live().openStream({
+        about: encodeAbout(message),
+        lost: () => lostAnswer(message.id, this.revision, requestId),
+      })
+      this.stream.begin(this.reply)
       if (this.revision.primesStreams) this.stream.prime()
     }
     return this.stream

@@ -1,21 +1,23 @@
-import type { KeyObject } from 'node:crypto'
-import type { Clock, Reply } from '../call.ts'
+import type { Reply } from '../call.ts'
 import { encodeEventId } from '../history/event-id.ts'
-import type { HistoryOwner, HistoryStore } from '../history/history-store.ts'
+import type { HistoryOwner, Mark } from '../history/history-store.ts'
+import { persist, type Resumption, resumeAfterMs } from './resumption.ts'
 
-/** What makes streams resumable. */
-export interface Resumption {
-  readonly history: HistoryStore
-  readonly key: KeyObject
-  readonly clock: Clock
+/** What a stream answers. */
+export interface Answering {
+  /** As it is kept, for whoever goes on with the stream elsewhere. */
+  readonly about: string
+  /** The last message of a stream whose answer cannot be kept. */
+  readonly lost: () => string
 }
 
-/** How long a client waits before it resumes a stream that broke. */
-export const resumeAfterMs = 1_000
+/** Who began a stream reads it by this claim; those who come back have higher ones. */
+const firstClaim = 0
 
 /**
- * One stream of a session. Each message is kept before it is sent; a reader that is lost can be followed by another, who
- * gets what the first did not. Without resumption a message without a reader is gone.
+ * One stream of a session, where its messages are made. Each is kept before it is sent; a reader that is lost can be followed
+ * by another, here or in another process, who gets what the first did not. Without resumption a message without a reader is
+ * gone.
  */
 export class SessionStream {
   readonly session: HistoryOwner
@@ -24,14 +26,25 @@ export class SessionStream {
   /** Who is being given what it missed. */
   private returning: Reply | undefined
   private readonly resumption: Resumption | undefined
+  /** Undefined for the session's own stream. */
+  private readonly answering: Answering | undefined
+  private readonly producer: string | undefined
   private tail: Promise<void> | undefined
+  /** Whether its first event is on its way, and whether any is kept. */
+  private begun = false
+  private kept = false
+  /** Whether its last is on its way, and whether that is kept. */
+  private ended = false
+  private over = false
   /** A message could not be kept: nothing after it is kept or sent, so that what is kept has no gap. */
   private broken = false
 
-  constructor(session: HistoryOwner, number: number, resumption: Resumption | undefined) {
+  constructor(session: HistoryOwner, number: number, resumption: Resumption | undefined, answering?: Answering) {
     this.session = session
     this.number = number
     this.resumption = resumption
+    this.answering = answering
+    this.producer = resumption?.replicas.self
   }
 
   /** Whether somebody is reading it now. */
@@ -49,20 +62,41 @@ export class SessionStream {
     reply.openStream()
   }
 
+  /** Begins it with whoever sent the request. When they leave, others may read it. */
+  begin(reply: Reply): void {
+    this.attach(reply)
+    const { resumption } = this
+    if (resumption === undefined) return
+    const { history, wakes } = resumption
+    reply.onGone(() => {
+      if (this.ended || this.broken) return
+      // After what is on its way: before its first event there is nothing to leave.
+      this.inOrder(() => {
+        void persist(() => history.leave(this.session, this.number, firstClaim)).then(() =>
+          wakes.wake(this.session.id, this.number),
+        )
+      })
+    })
+  }
+
   /**
    * Gives a reader what came after `seq`, and then what comes; false where some of that is no longer kept. This takes its
    * turn among the messages, so that none is lost or sent twice between what was missed and what comes.
    */
-  resume(reply: Reply, seq: number, { history, key, clock }: Resumption): Promise<boolean> {
+  resume(reply: Reply, seq: number, allows: (message: string) => boolean = () => true): Promise<boolean> {
     this.returning = reply
     const replay = (this.tail ?? Promise.resolve()).then(async () => {
       try {
-        const missed = this.broken ? undefined : await history.after(this.session, this.number, seq, clock())
+        const { resumption } = this
+        if (resumption === undefined || this.broken) return false
+        const { history, key, clock } = resumption
+        const missed = await history.after(this.session, this.number, seq, clock())
         if (missed === undefined) return false
         this.attach(reply)
-        for (const event of missed)
-          if (event.message !== '')
+        for (const event of missed.events)
+          if (event.message !== '' && allows(event.message))
             reply.event(event.message, encodeEventId(key, this.session.id, this.number, event.seq))
+        if (this.over) reply.finish()
         return true
       } finally {
         this.returning = undefined
@@ -90,11 +124,25 @@ export class SessionStream {
 
   /** The last message; the stream ends with it. */
   finish(message: string): void {
-    this.keep(message, (id) => this.reader?.answer(message, 200, id))
+    this.end(message, (id) => this.reader?.answer(message, 200, id))
   }
 
+  /** Ends it without a message. */
   close(): void {
-    this.inOrder(() => this.reader?.finish())
+    if (this.begun) this.end('', () => this.reader?.finish())
+    else this.inOrder(() => this.reader?.finish())
+  }
+
+  /** Sends and keeps nothing more: the session is over, or this process may not write to it. */
+  stop(): void {
+    this.broken = true
+    this.letGo()?.finish()
+  }
+
+  /** Calls back when all that was sent is kept. */
+  onceKept(listener: () => void): void {
+    if (this.tail === undefined) listener()
+    else void this.tail.then(() => this.onceKept(listener))
   }
 
   /** Lets the reader go and asks it to come back. The stream itself goes on. */
@@ -107,16 +155,33 @@ export class SessionStream {
     })
   }
 
+  private end(message: string, send: (id: string | undefined) => void): void {
+    const last = (id: string | undefined) => {
+      this.over = true
+      send(id)
+    }
+    this.keep(message, last, true)
+    this.ended = true
+  }
+
   /** Keeps first, sends after: what a client has seen is always in the history. */
-  private keep(message: string, send: (id: string | undefined) => void): void {
+  private keep(message: string, send: (id: string | undefined) => void, ends = false): void {
     const { resumption } = this
     if (resumption === undefined) {
       this.inOrder(() => send(undefined))
       return
     }
-    const { history, key, clock } = resumption
-    const sendAs = (seq: number) => send(encodeEventId(key, this.session.id, this.number, seq))
-    const append = () => history.append(this.session, this.number, message, clock())
+    if (this.broken) return
+    const { history, key, clock, replicas, wakes } = resumption
+    const sendAs = (seq: number) => {
+      this.kept = true
+      if (this.broken) return
+      const unread = !this.taken
+      send(encodeEventId(key, this.session.id, this.number, seq))
+      // Somebody may follow it in another process.
+      if (unread && replicas.shared) wakes.wake(this.session.id, this.number)
+    }
+    const append = () => history.append(this.session, this.number, message, clock(), this.mark(ends))
     if (this.tail !== undefined) {
       this.queue(
         this.tail.then(async () => {
@@ -125,7 +190,6 @@ export class SessionStream {
       )
       return
     }
-    if (this.broken) return
     try {
       const seq = append()
       if (typeof seq === 'number') sendAs(seq)
@@ -133,6 +197,15 @@ export class SessionStream {
     } catch {
       this.cut()
     }
+  }
+
+  private mark(ends: boolean): Mark | undefined {
+    const { answering, producer } = this
+    if (answering === undefined || producer === undefined) return undefined
+    const opens = this.begun ? undefined : { producer, about: answering.about }
+    this.begun = true
+    if (opens !== undefined) return { opens, ends }
+    return ends ? { ends } : undefined
   }
 
   private inOrder(work: () => void): void {
@@ -146,9 +219,28 @@ export class SessionStream {
   }
 
   private cut(): void {
+    const before = this.broken
     this.broken = true
-    this.reader?.finish()
+    const { resumption, answering, producer } = this
+    const reader = this.letGo()
+    if (before || resumption === undefined || answering === undefined || producer === undefined) {
+      reader?.finish()
+      return
+    }
+    // Before anything was kept there is nothing to come back for, so that they are told at once.
+    if (this.kept) reader?.finish()
+    else reader?.answer(answering.lost(), 200)
+    const { history, clock, wakes } = resumption
+    const { session, number } = this
+    void persist(() => history.close(session, number, producer, answering.lost(), clock())).then(() =>
+      wakes.wake(session.id, number),
+    )
+  }
+
+  private letGo(): Reply | undefined {
+    const { reader } = this
     this.reader = undefined
+    return reader
   }
 
   private follow(tail: Promise<void>): void {

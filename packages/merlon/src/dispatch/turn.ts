@@ -66,6 +66,10 @@ export class Turn implements Running {
     this.line.bePatient()
   }
 
+  letGo(): void {
+    this.line.letGo()
+  }
+
   /** Made only when a handler asks for it. */
   get signal(): AbortSignal {
     if (this.controller === undefined) {

@@ -28,7 +28,8 @@ export const authenticate: Guard<Needs, Authenticated> = (call) => {
   return verdict instanceof Promise ? verdict.then((later) => admit(call, later)) : admit(call, verdict)
 }
 
-function admit({ gate, address }: Needs, verdict: Verdict): Awaitable<{ principal: Principal }> {
+/** Whom the credential stands for; what is not good is counted and refused. */
+export function admit({ gate, address }: Needs, verdict: Verdict): Awaitable<{ principal: Principal }> {
   if (verdict.ok) return { principal: verdict.principal }
   const { reason, credential } = verdict
   const refuse = (answer: Taken | Refused): never => {
@@ -38,6 +39,16 @@ function admit({ gate, address }: Needs, verdict: Verdict): Awaitable<{ principa
   }
   const answer = gate.limiter.takeFailure(addressBucket(address), credential, gate.steadyClock())
   return answer instanceof Promise ? answer.then(refuse) : refuse(answer)
+}
+
+/** What was shown, for who has to show it again. */
+export function shownCredential(headers: Arrival['head']['headers']): {
+  readonly credential: string | undefined
+  readonly scheme: Scheme
+} {
+  const { authorization } = headers
+  const scheme = authorization === undefined ? 'header' : schemeOf(authorization)
+  return { credential: credentialOf(headers, scheme), scheme }
 }
 
 /** The one credential of a request. An empty one is a bad one, not a missing one. */

@@ -1,6 +1,6 @@
 import { Fault } from '../errors.ts'
 import { type Guard, proved } from './chain.ts'
-import type { Arrival } from './gate.ts'
+import type { Arrival, Head } from './gate.ts'
 
 const targetBytesMax = 4_096
 const headerLinesMax = 100
@@ -22,6 +22,10 @@ const once = new Set([
   'content-encoding',
   'accept',
   'cookie',
+  'upgrade',
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'sec-websocket-protocol',
 ])
 
 /**
@@ -29,14 +33,28 @@ const once = new Set([
  * be said once. `node:http` keeps the first of some repeated headers and joins others, so the raw lines are looked at.
  */
 export const checkHead: Guard<Arrival, object> = ({ head, gate }) => {
+  const lines = checkSize(head)
+  if (head.headers.upgrade !== undefined) throw new Fault('target.refused', { reason: 'upgrade' })
+  return checkRepeated(head, lines, gate.sessionHeader)
+}
+
+/** The same for a request that opens a socket: what it asks to upgrade to is looked at by `checkHandshake`. */
+export const checkSocketHead: Guard<Arrival, object> = ({ head, gate }) =>
+  checkRepeated(head, checkSize(head), gate.sessionHeader)
+
+/** Answers how many lines the head has. */
+function checkSize(head: Head): number {
   if (head.url.length > targetBytesMax) throw new Fault('uri.too-long')
   const lines = head.rawHeaders.length / 2
   if (lines > headerLinesMax) throw new Fault('head.too-large')
   if (head.url.charCodeAt(0) !== 0x2f) throw new Fault('target.refused')
-  if (head.headers.upgrade !== undefined) throw new Fault('target.refused', { reason: 'upgrade' })
+  return lines
+}
+
+function checkRepeated(head: Head, lines: number, sessionHeader: string): object {
   let distinct = 0
   for (const _ in head.headers) distinct++
-  if (distinct !== lines) refuseRepeated(head.rawHeaders, gate.sessionHeader)
+  if (distinct !== lines) refuseRepeated(head.rawHeaders, sessionHeader)
   return proved
 }
 

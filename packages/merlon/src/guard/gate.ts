@@ -19,6 +19,8 @@ export interface Head {
   readonly headers: IncomingHttpHeaders
   readonly rawHeaders: readonly string[]
   readonly peerAddress: string
+  /** The SHA-256 thumbprint of the certificate that the client has shown over TLS, in base64url (RFC 8705 §3.1). */
+  readonly certificateThumbprint?: string | undefined
   /** Reads the body, once, up to `bytesMax`. */
   readBody(bytesMax: number): Promise<Buffer>
 }

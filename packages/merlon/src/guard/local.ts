@@ -18,6 +18,8 @@ import type { Arrival, Authenticated, Decoded, Head } from './gate.ts'
 export interface Host {
   /** The API key that the environment named. */
   readonly credential: string
+  /** What every message shows beside itself. */
+  readonly head: Head
   /** The session that `initialize` opened: one for the pipe (versioning, "Backward Compatibility"). */
   readonly sessionId: string | undefined
   /** Whether a request with this id waits for its answer. */

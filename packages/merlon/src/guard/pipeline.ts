@@ -1,11 +1,12 @@
 import type { Principal } from '../call.ts'
+import type { Tickets } from '../identity/tickets.ts'
 import { assignRequestId } from './assign-request-id.ts'
 import { authenticate } from './authenticate.ts'
 import { authorize, authorizeSession } from './authorize.ts'
 import { bindNamedSession, bindSession } from './bind-session.ts'
 import { chain } from './chain.ts'
 import { checkArguments, checkParamHeaders } from './check-arguments.ts'
-import { checkHead } from './check-head.ts'
+import { checkHead, checkSocketHead } from './check-head.ts'
 import { checkHost } from './check-host.ts'
 import { anyLoad, checkLoad } from './check-load.ts'
 import { checkMedia, checkStreamAccept } from './check-media.ts'
@@ -14,6 +15,7 @@ import { confirmCredential } from './confirm-credential.ts'
 import { actAs, checkSite, decodeJson, localAddress, permit, readJson } from './control.ts'
 import { decode, readBody, settleRevision } from './decode.ts'
 import type { Arrival } from './gate.ts'
+import { authenticateHandshake, checkHandshake, checkPage } from './handshake.ts'
 import { limitAddress } from './limit-address.ts'
 import { limitCall, peekLimits, takeLimits } from './limit-calls.ts'
 import {
@@ -25,6 +27,7 @@ import {
   settleLocalRevision,
 } from './local.ts'
 import { resolveAddress } from './resolve-address.ts'
+import { authenticateSocket, checkLeaving, limitMessages, type SocketArrival, socketAddress } from './socket.ts'
 
 /*
  * The security story, in order. Each guard names what must be proved before it and what it proves; one in the wrong place
@@ -118,6 +121,42 @@ export const stdio = line
   .and(authorize)
   .and(takeLimits)
   .and(checkArguments)
+
+/** What asks for a socket: the outer door, and that a page says which it is. */
+export const socketEdge = chain<Arrival>()
+  .and(assignRequestId)
+  .and(resolveAddress)
+  .and(checkSocketHead)
+  .and(checkHost)
+  .and(checkOrigin)
+  .and(checkPage)
+/** All that is proved before a socket is opened. It counts as one call. */
+export const socketOpen = (tickets: Tickets) =>
+  socketEdge
+    .and(checkHandshake)
+    .and(checkLoad)
+    .and(limitAddress)
+    .and(authenticateHandshake(tickets))
+    .and(limitCall('mcp'))
+/** A message over a socket: what it was opened with is asked about again, and the rest is as it is for a POST. */
+export const socketMessage = chain<SocketArrival>()
+  .and(assignRequestId)
+  .and(socketAddress)
+  .and(checkLoad)
+  .and(limitAddress)
+  .and(authenticateSocket)
+  .and(limitMessages)
+  .and(peekLimits('mcp'))
+  .and(decode)
+  .and(checkLeaving)
+  .and(checkId)
+  .and(settleLocalRevision)
+  .and(bindLocalSession)
+  .and(authorize)
+  .and(takeLimits)
+  .and(checkArguments)
+/** What asks for a ticket to open one with. */
+export const socketTicket = known.and(limitCall('mcp'))
 
 /** Health, readiness and metadata: open by their chain, never by their path. */
 export const open = edge

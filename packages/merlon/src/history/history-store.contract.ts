@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { HistoryStore } from './history-store.ts'
+import type { Claimant, HistoryStore, Mark } from './history-store.ts'
 
 export interface HistoryBounds {
   readonly eventsMax: number
@@ -27,17 +27,21 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
     })
     afterEach(() => opened.close?.())
 
-    const append = async (stream: number, message: string, at = now, session = 's') =>
-      store.append({ id: session, tenant: 'a' }, stream, message, at)
+    const owner = { id: 's', tenant: 'a' }
+    const append = async (stream: number, message: string, at = now, session = 's', mark?: Mark) =>
+      store.append({ id: session, tenant: 'a' }, stream, message, at, mark)
+    const opens = { producer: 'A', about: '{"id":1}' }
+    const claim = async (stream: number, seq: number | undefined, claimant: Partial<Claimant> = {}) =>
+      store.claim(owner, stream, seq, { reader: 'B', waitedMs: 0, ...claimant }, now)
     const after = async (stream: number, seq: number, at = now, session = 's') =>
-      (await store.after({ id: session, tenant: 'a' }, stream, seq, at))?.map(({ message }) => message)
+      (await store.after({ id: session, tenant: 'a' }, stream, seq, at))?.events.map(({ message }) => message)
 
     test('gives what came after a place, in order, with its place', async () => {
       const first = await append(1, 'a')
       const second = await append(1, 'b')
       const third = await append(1, '')
       expect(first < second && second < third).toBe(true)
-      expect(await store.after({ id: 's', tenant: 'a' }, 1, first, now)).toEqual([
+      expect((await store.after({ id: 's', tenant: 'a' }, 1, first, now))?.events).toEqual([
         { stream: 1, seq: second, message: 'b' },
         { stream: 1, seq: third, message: '' },
       ])
@@ -140,7 +144,7 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
       const places = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((message) => append(1, message)))
       expect(new Set(places).size).toBe(5)
       const kept = await store.after({ id: 's', tenant: 'a' }, 1, 0, now)
-      expect(kept?.map(({ seq }) => seq)).toEqual([...places].sort((a, b) => a - b))
+      expect(kept?.events.map(({ seq }) => seq)).toEqual([...places].sort((a, b) => a - b))
     })
 
     test('EV-04: for any course of events, a resume gives all that was missed or says that it cannot', async () => {
@@ -173,6 +177,183 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
         ),
         { numRuns: 100 },
       )
+    })
+
+    describe('who reads a stream', () => {
+      test('a stream is known from its first event on, with who makes it and what it answers', async () => {
+        expect(await claim(1, 0)).toEqual({ outcome: 'unknown' })
+        const first = await append(1, 'a', now, 's', { opens })
+        await append(1, 'b')
+        await store.leave(owner, 1, 0)
+        expect(await claim(1, first)).toEqual({
+          ...{ outcome: 'held', claim: 1, position: first, producer: 'A', about: '{"id":1}', ended: false, told: 0 },
+        })
+        expect(await claim(2, first)).toEqual({ outcome: 'unknown' })
+        expect(await store.after(owner, 1, first, now)).toMatchObject({ producer: 'A', ended: false })
+      })
+
+      test('what it answers comes back as it was', async () => {
+        const about = '{"id":"é世界😀\u2028","name":"\'; DROP TABLE histories; --"}'
+        const first = await append(1, 'a', now, 's', { opens: { producer: 'B', about } })
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held', about })
+      })
+
+      test('SE-11: who began it reads it until its replica says that they left', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        expect(await claim(1, first)).toEqual({ outcome: 'taken', by: 'A', claim: 0, racing: false })
+        await store.leave(owner, 1, 0)
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held', claim: 1 })
+        // To leave again is to leave what is another's by now.
+        await store.leave(owner, 1, 0)
+        expect(await claim(1, first, { reader: 'A' })).toEqual({ outcome: 'taken', by: 'B', claim: 1, racing: false })
+      })
+
+      test('SE-11: one reader holds it; the same replica may take it over, and what a dead one held', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        expect(await claim(1, first, { over: 'A' })).toMatchObject({ outcome: 'held', claim: 1 })
+        expect(await claim(1, first, { reader: 'C' })).toMatchObject({ outcome: 'taken', by: 'B' })
+        expect(await claim(1, first, { reader: 'C', over: 'A' })).toMatchObject({ outcome: 'taken', by: 'B' })
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held', claim: 2 })
+        await store.leave(owner, 1, 1)
+        expect(await claim(1, first, { reader: 'C' })).toMatchObject({ outcome: 'taken', by: 'B', claim: 2 })
+        expect(await claim(1, first, { reader: 'C', over: 'B' })).toMatchObject({ outcome: 'held', claim: 3 })
+      })
+
+      test('EV-09: of many claims at once one wins', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        await store.leave(owner, 1, 0)
+        const claims = await Promise.all(
+          Array.from({ length: 10 }, (_, at) => claim(1, first, { reader: `R${at}`, over: 'A' })),
+        )
+        const won = claims.filter(({ outcome }) => outcome === 'held')
+        expect(won).toMatchObject([{ claim: 1 }])
+        for (const lost of claims) if (lost !== won[0]) expect(lost).toMatchObject({ outcome: 'taken', claim: 1 })
+      })
+
+      test('EV-09: who came before another claimed it came at the same time, also where that one has left', async () => {
+        const first = await append(1, 'a', now, 's', { opens, ends: true })
+        expect(await claim(1, first, { waitedMs: 60_000 })).toMatchObject({ outcome: 'held', claim: 1 })
+        expect(await claim(1, first, { waitedMs: 60_000 })).toMatchObject({ outcome: 'taken', claim: 1, racing: true })
+        await store.leave(owner, 1, 1)
+        expect(await claim(1, first, { reader: 'C', waitedMs: 60_000 })).toMatchObject({
+          outcome: 'taken',
+          racing: true,
+        })
+        expect(await claim(1, first, { reader: 'C' })).toMatchObject({ outcome: 'held', claim: 2 })
+      })
+
+      test('a cursor that has moved on is not moved back by an older id', async () => {
+        const places = []
+        for (const message of ['a', 'b', 'c'])
+          places.push(await append(1, message, now, 's', places.length ? {} : { opens }))
+        const [first, second] = places as [number, number]
+        await store.leave(owner, 1, 0)
+        for (const seq of [first, first, second]) {
+          const held = await claim(1, seq)
+          expect(held).toMatchObject({ outcome: 'held', position: seq })
+          await store.leave(owner, 1, held.outcome === 'held' ? held.claim : 0)
+        }
+        expect(await claim(1, first)).toEqual({ outcome: 'moved-on' })
+        expect(await claim(1, first, { reader: 'A' })).toEqual({ outcome: 'moved-on' })
+        expect(await claim(1, second)).toMatchObject({ outcome: 'held' })
+        expect(await claim(1, first)).toEqual({ outcome: 'moved-on' })
+      })
+
+      test('a place that was never given is not claimed, and moves no cursor', async () => {
+        const first = await append(1, 'a', now, 's', { opens: { ...opens, producer: 'B' } })
+        expect(await claim(1, first + 1)).toEqual({ outcome: 'unknown' })
+        expect(await claim(0, 7)).toEqual({ outcome: 'unknown' })
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held' })
+      })
+
+      test('whoever read to the end has left', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        await append(1, 'b', now, 's', { ends: true })
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held', ended: true })
+        expect(await store.after(owner, 1, first, now)).toMatchObject({ ended: true })
+        await append(2, 'the only one', now, 's', { opens, ends: true })
+        expect(await claim(2, 0)).toMatchObject({ outcome: 'held', ended: true })
+      })
+
+      test('the session’s own stream is there before its first event, and goes on', async () => {
+        const opened = await claim(0, undefined)
+        expect(opened).toEqual({
+          ...{ outcome: 'held', claim: 1, position: 0, producer: undefined, about: undefined, ended: false, told: 0 },
+        })
+        expect(await store.after(owner, 0, 0, now)).toEqual({ events: [], producer: undefined, ended: false })
+        expect(await claim(0, undefined, { reader: 'C' })).toMatchObject({ outcome: 'taken', by: 'B' })
+        const first = await append(0, 'a')
+        await append(1, 'of another', now, 's', { opens })
+        await append(0, 'b')
+        await store.leave(owner, 0, 1)
+        // Who names no place wants what comes from here on; who names one gets what came after it.
+        const next = await claim(0, undefined, { reader: 'C' })
+        expect(next).toMatchObject({ outcome: 'held', position: first + 2 })
+        expect(await claim(0, first, { reader: 'C' })).toMatchObject({ outcome: 'held', position: first })
+        expect(await after(0, first)).toEqual(['b'])
+      })
+
+      test('EV-04: of many who tell of a change in the session’s own stream one does, and in the order of changes', async () => {
+        const tell = async (change: number) => store.tell(owner, `change ${change}`, change, now)
+        expect(await tell(1)).toBe(false)
+        expect(await store.isOpen(owner)).toBe(false)
+        const opened = await claim(0, undefined)
+        expect(await store.isOpen(owner)).toBe(true)
+        expect(await store.isOpen({ id: 't', tenant: 'a' })).toBe(false)
+        const told = opened.outcome === 'held' ? opened.told : expect.unreachable()
+        expect(await tell(told)).toBe(false)
+        const tries = await Promise.all(Array.from({ length: 8 }, () => tell(told + 1)))
+        expect(tries.filter(Boolean)).toHaveLength(1)
+        expect(await tell(told + 3)).toBe(true)
+        expect([await tell(told + 2), await tell(told + 3)]).toEqual([false, false])
+        expect(await after(0, 0)).toEqual([`change ${told + 1}`, `change ${told + 3}`])
+        // Who takes it over learns how far it was told.
+        await store.leave(owner, 0, 1)
+        expect(await claim(0, undefined, { reader: 'C' })).toMatchObject({ outcome: 'held', told: told + 3 })
+      })
+
+      test('claims of one session say nothing of another', async () => {
+        await claim(0, undefined)
+        const other = await store.claim({ id: 't', tenant: 'a' }, 0, undefined, { reader: 'C', waitedMs: 0 }, now)
+        expect(other).toMatchObject({ outcome: 'held', claim: 1 })
+      })
+
+      test('a stream of a producer that is gone is ended once, with one last message', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        expect(await claim(1, first, { over: 'A' })).toMatchObject({ outcome: 'held', claim: 1 })
+        expect(await store.close(owner, 1, 'C', 'gone', now)).toBe(false)
+        expect(await store.close(owner, 2, 'A', 'gone', now)).toBe(false)
+        const closed = await Promise.all(Array.from({ length: 5 }, async () => store.close(owner, 1, 'A', 'gone', now)))
+        expect(closed.filter(Boolean)).toHaveLength(1)
+        expect(await after(1, first)).toEqual(['gone'])
+        expect(await store.after(owner, 1, first, now)).toMatchObject({ ended: true })
+        // Who ended it reads it still.
+        expect(await claim(1, first, { reader: 'C' })).toMatchObject({ outcome: 'taken', by: 'B' })
+      })
+
+      test('a stream that ended by itself is not ended again', async () => {
+        const first = await append(1, 'a', now, 's', { opens, ends: true })
+        expect(await store.close(owner, 1, 'A', 'gone', now)).toBe(false)
+        expect(await after(1, first)).toEqual([])
+      })
+
+      test('a stream that goes on is remembered, whatever it and others lost', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        const ended = { opens: { ...opens, producer: 'B' }, ends: true }
+        await Promise.all(Array.from({ length: 2_500 }, (_, at) => append(2 + at, 'x', now, 's', ended)))
+        await store.sweep(now)
+        await store.sweep(now + 1_000)
+        expect(await store.close(owner, 1, 'A', 'gone', now + 1_000)).toBe(true)
+        expect(await after(1, first, now + 1_000)).toBeUndefined()
+      })
+
+      test('what is known of a stream goes with its session', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        await store.drop('s')
+        expect(await claim(1, first)).toEqual({ outcome: 'unknown' })
+        expect(await store.close(owner, 1, 'A', 'gone', now)).toBe(false)
+        await store.leave(owner, 1, 1)
+      })
     })
   })
 }

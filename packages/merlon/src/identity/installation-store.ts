@@ -13,13 +13,14 @@ export interface InstallationStore {
 
   /**
    * The credentials whose rights or secrets changed after `revision`, themselves or through their user, agent or tenant; the
-   * subjects that were blocked after it, and still are; and the revision that this answer is complete up to.
+   * subjects that were blocked after it, and still are; the tenants that were suspended and the users who were disabled or
+   * removed after it, and still are; and the revision that this answer is complete up to.
    */
   changesSince(revision: number): Promise<Changes>
 }
 
-/** `root-key-check` tells a wrong root key from the right one; `first-start` is set once the first key has been made. */
-export type FactName = 'root-key-check' | 'pepper' | 'first-start'
+/** `pepper` tells a wrong pepper from the right one; `first-start` is set once the first key has been made. */
+export type FactName = 'pepper' | 'first-start'
 
 /** As the argument of `changesSince`: no change is later, so that the answer is the revision of now and nothing else. */
 export const presentRevision = Number.MAX_SAFE_INTEGER
@@ -40,4 +41,6 @@ export interface Changes {
   readonly keys: readonly ChangedCredential[]
   readonly signIns: readonly ChangedCredential[]
   readonly subjects: readonly BlockedSubject[]
+  readonly suspended: readonly string[]
+  readonly disabled: readonly string[]
 }

@@ -137,8 +137,15 @@ export interface StandingParts {
   readonly subjects: SubjectStanding
 }
 
-/** What the subject of a foreign token is worth: as the token says, while its tenant is active and nobody has blocked it. */
-export function standingIn({ tenants, subjects }: StandingParts, subject: Subject, principal: Principal): Standing {
+/**
+ * What a foreign subject is worth: as its credential says, while its tenant is active and nobody has blocked it. Without a
+ * subject there is none to block: only whoever answers for the credential can take it back.
+ */
+export function standingIn(
+  { tenants, subjects }: StandingParts,
+  subject: Subject | undefined,
+  principal: Principal,
+): Standing {
   const { id, tenant, credential } = principal
   let limitedBy: ScopeSet | undefined
   let admitted: Verdict = Object.freeze({ ok: true, principal })
@@ -152,6 +159,7 @@ export function standingIn({ tenants, subjects }: StandingParts, subject: Subjec
       const limited = scopes === undefined ? principal : narrowed(principal, scopes)
       admitted = Object.freeze({ ok: true, principal: limited })
     }
+    if (subject === undefined) return admitted
     const blocked = subjects.isBlocked(id, subject, tenant, now)
     return blocked instanceof Promise ? blocked.then(verdictOf) : verdictOf(blocked)
   }

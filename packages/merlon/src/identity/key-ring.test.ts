@@ -386,7 +386,14 @@ describe('the key ring', () => {
   it('forgets everything when the store was put back from a backup', async () => {
     const { text } = await newKey()
     await ring.authenticate(text, 'mcp', '127.0.0.1')
-    installation.changesSince = async () => ({ revision: 0, keys: [], signIns: [], subjects: [] })
+    installation.changesSince = async () => ({
+      revision: 0,
+      keys: [],
+      signIns: [],
+      subjects: [],
+      suspended: [],
+      disabled: [],
+    })
     await poll.refresh()
     store.lookUps = 0
     await ring.authenticate(text, 'mcp', '127.0.0.1')

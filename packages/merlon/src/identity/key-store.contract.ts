@@ -124,7 +124,14 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
       expect((await store.revokeKey('a', key.id, now + 5))?.revokedAt).toBe(now + 5)
       const { revision } = await all.installation.changesSince(0)
       expect((await store.revokeKey('a', key.id, now + 9))?.revokedAt).toBe(now + 5)
-      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
+      expect(await all.installation.changesSince(revision)).toEqual({
+        revision,
+        keys: [],
+        signIns: [],
+        subjects: [],
+        suspended: [],
+        disabled: [],
+      })
       expect((await store.findKey(key.id))?.revokedAt).toBe(now + 5)
       expect(await store.revokeKey('a', 'key_000000000000', now)).toBeUndefined()
     })
@@ -206,7 +213,14 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
       for (const key of keys) expect((await store.findKey(key.id))?.revokedAt).toBe(now)
       const { revision } = await all.installation.changesSince(0)
       await store.touchKeys(keys.map((key) => ({ id: key.id, at: now + 9 })))
-      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
+      expect(await all.installation.changesSince(revision)).toEqual({
+        revision,
+        keys: [],
+        signIns: [],
+        subjects: [],
+        suspended: [],
+        disabled: [],
+      })
     })
 
     it('pages through keys without skipping or repeating one, while others are made', async () => {
@@ -291,12 +305,15 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
         keys: [],
         signIns: [],
         subjects: [],
+        suspended: [],
+        disabled: [],
       })
 
       await store.revokeKey('a', revoked.id, now)
       await store.rotateKey('a', kept.id, newSecret(), now, now)
       await all.users.updateUser('b', bob.id, { status: 'disabled' }, {}, now)
       const after = await all.installation.changesSince(made.revision)
+      expect([after.suspended, after.disabled]).toEqual([[], [bob.id]])
       expect(sorted(after.keys)).toEqual(
         sorted([
           { id: kept.id, withdrawn: false },
@@ -305,7 +322,8 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
         ]),
       )
       await all.users.updateUser('b', bob.id, { status: 'active' }, {}, now)
-      expect((await all.installation.changesSince(after.revision)).keys).toEqual([{ id: owned.id, withdrawn: false }])
+      const again = await all.installation.changesSince(after.revision)
+      expect([again.keys, again.disabled]).toEqual([[{ id: owned.id, withdrawn: false }], []])
     })
 
     it('tells the revision of now without its history', async () => {
@@ -316,6 +334,8 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
         keys: [],
         signIns: [],
         subjects: [],
+        suspended: [],
+        disabled: [],
       })
     })
 
@@ -327,7 +347,14 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
       await store.createKey(newKey({ owner: 'usr_nobody' }), now)
       await store.revokeKey('b', key.id, now)
       await all.users.updateUser('a', 'usr_nobody', { status: 'disabled' }, {}, now)
-      expect(await all.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
+      expect(await all.installation.changesSince(revision)).toEqual({
+        revision,
+        keys: [],
+        signIns: [],
+        subjects: [],
+        suspended: [],
+        disabled: [],
+      })
     })
 
     it('misses no change while several writers are at work', async () => {
@@ -381,12 +408,12 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
 
     it('keeps the fact that was claimed first (CR-12)', async () => {
       const both = [all, await another()]
-      expect(await all.installation.findFact('root-key-check')).toBeUndefined()
+      expect(await all.installation.findFact('pepper')).toBeUndefined()
       const claims = await Promise.all(
-        Array.from({ length: 10 }, (_, i) => both[i % 2]!.installation.claimFact('root-key-check', `check-${i}`)),
+        Array.from({ length: 10 }, (_, i) => both[i % 2]!.installation.claimFact('pepper', `check-${i}`)),
       )
       expect(new Set(claims).size).toBe(1)
-      expect(await all.installation.findFact('root-key-check')).toBe(claims[0])
+      expect(await all.installation.findFact('pepper')).toBe(claims[0])
     })
 
     it('still has everything after it is opened again', async (context) => {
@@ -402,7 +429,14 @@ export function keyStoreContract(name: string, open: () => Promise<IdentityOpene
       const again = await another()
       expect(await Promise.all([kept, revoked].map((key) => again.keys.findKey(key.id)))).toEqual(before)
       expect(before[0]?.retired).toHaveLength(1)
-      expect(await again.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
+      expect(await again.installation.changesSince(revision)).toEqual({
+        revision,
+        keys: [],
+        signIns: [],
+        subjects: [],
+        suspended: [],
+        disabled: [],
+      })
     })
 
     it('answers unavailable, and not unknown, once it is closed', async (context) => {

@@ -125,6 +125,16 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
           outcome: 'updated',
         })
       })
+
+      it('AU-11: are not limited to less than the last operator needs', async () => {
+        for (const scopes of [[], ['read'], ['read', 'administer', 'own:admin']])
+          expect(await all.tenants.updateTenant('b', { scopes }, undefined, now)).toMatchObject({ outcome: 'updated' })
+        for (const scopes of [[], ['read'], ['read', 'administer', 'own:admin']])
+          expect(await all.tenants.updateTenant('a', { scopes }, undefined, now)).toEqual({ outcome: 'last-operator' })
+        expect(await all.tenants.findTenant('a', 'a')).toMatchObject({ scopes: undefined, version: 1 })
+        for (const scopes of [['admin'], ['admin', 'read'], null])
+          expect(await all.tenants.updateTenant('a', { scopes }, undefined, now)).toMatchObject({ outcome: 'updated' })
+      })
     })
 
     describe('users', () => {

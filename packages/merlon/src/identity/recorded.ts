@@ -27,6 +27,10 @@ export interface Change {
     | 'subject.unblock'
     | 'signing-key.rotate'
     | 'signing-key.retire'
+    | 'encryption-key.rotate'
+    | 'encryption-key.retire'
+    | 'encryption-key.destroy'
+    | 'encryption-key.rewrap'
     | 'installation.bootstrap'
   /** `failed`: it may or may not have happened, because the store went out of reach. */
   readonly outcome: 'intended' | 'done' | 'refused' | 'failed'

@@ -177,6 +177,20 @@ export class SigningKeys {
     return key === undefined ? refused('signing-key-unknown') : { ok: true, key }
   }
 
+  /** Opens the private part of each that has one. */
+  async verify(): Promise<{ readonly records: number; readonly unreadable: number }> {
+    const sealed = (await this.#parts.store.listSigningKeys()).filter((key) => key.sealed !== undefined)
+    const unreadable = sealed.filter((key) => this.#open(key) === undefined)
+    return { records: sealed.length, unreadable: unreadable.length }
+  }
+
+  #open({ id, sealed }: SigningKey): KeyObject | undefined {
+    const text = sealed && this.#parts.sealer.open(sealed.toString('base64url'), placeOf(id))
+    return text === undefined
+      ? undefined
+      : createPrivateKey({ key: Buffer.from(text, 'base64url'), format: 'der', type: 'pkcs8' })
+  }
+
   async #shown(): Promise<readonly ShownSigningKey[]> {
     return (await this.#parts.store.listSigningKeys()).map((key) => this.#showOf(key))
   }
@@ -214,9 +228,8 @@ export class SigningKeys {
     const current = this.#current(this.#parts.clock())
     if (current === undefined) throw new Error('there is no key that signs tokens')
     if (this.#opened?.id !== current.id) {
-      const text = current.sealed && this.#parts.sealer.open(current.sealed.toString('base64url'), placeOf(current.id))
-      if (text === undefined) throw new Error('the key that signs tokens was sealed with another root key')
-      const key = createPrivateKey({ key: Buffer.from(text, 'base64url'), format: 'der', type: 'pkcs8' })
+      const key = this.#open(current)
+      if (key === undefined) throw new Error('the key that signs tokens was sealed with another root key')
       this.#opened = { id: current.id, key }
     }
     return this.#opened

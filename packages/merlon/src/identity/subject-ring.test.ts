@@ -36,7 +36,14 @@ function ringWith() {
   })
   const block = async (tenant: string | undefined) => {
     state.blocked = { everywhere: tenant === undefined, tenants: new Set(tenant === undefined ? [] : [tenant]) }
-    const changes = { revision: poll.revision + 1, keys: [], signIns: [], subjects: [{ ...ann, tenant }] }
+    const changes = {
+      revision: poll.revision + 1,
+      keys: [],
+      signIns: [],
+      subjects: [{ ...ann, tenant }],
+      suspended: [],
+      disabled: [],
+    }
     const tellings = followers.map((follower) => follower(changes, false))
     poll.revision++
     for (const tell of tellings) await tell()
@@ -48,7 +55,8 @@ function ringWith() {
     poll,
     told,
     block,
-    everything: () => followers[0]?.({ ...poll, keys: [], signIns: [], subjects: [] }, true),
+    everything: () =>
+      followers[0]?.({ ...poll, keys: [], signIns: [], subjects: [], suspended: [], disabled: [] }, true),
   }
 }
 

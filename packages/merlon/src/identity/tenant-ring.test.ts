@@ -35,7 +35,10 @@ function ringWith(more: { readonly rememberedMax?: number; readonly tenantsMax?:
   const change = async (tenant: Pick<Tenant, 'status' | 'scopes'>) => {
     tenants.set('a', tenant)
     const tellings = followers.map((follower) =>
-      follower({ revision: poll.revision + 1, keys: [], signIns: [], subjects: [] }, false),
+      follower(
+        { revision: poll.revision + 1, keys: [], signIns: [], subjects: [], suspended: [], disabled: [] },
+        false,
+      ),
     )
     poll.revision++
     for (const tell of tellings) await tell()

@@ -8,7 +8,7 @@ export interface TenantStore {
   createTenant(tenant: NewTenant, now: Instant): Promise<'created' | 'taken'>
   findTenant(reach: TenantReach, id: string): Promise<Tenant | undefined>
   listTenants(query: PageQuery): Promise<readonly Tenant[]>
-  /** Suspending the tenant of the last active operator is refused: nobody could lift it again. */
+  /** Suspending the tenant of the last active operator, or limiting it to less than they need, is refused: nobody could lift it. */
   updateTenant(
     id: string,
     change: TenantChange,

@@ -12,13 +12,18 @@ export interface ClaimRules {
   readonly required: ReadonlyMap<string, string>
 }
 
+/** What whoever shows a token must have: a key (RFC 9449 §6.1), or a client certificate (RFC 8705 §3.1), by its thumbprint. */
+export interface Binding {
+  readonly to: 'key' | 'certificate'
+  readonly thumbprint: string
+}
+
 /** Claims that hold. */
 export interface HeldClaims {
   readonly subject: string
   /** When the token ends, the allowance for clocks that differ included. */
   readonly endsAt: Instant
-  /** The thumbprint of the key that the token is bound to (RFC 9449 §6.1). */
-  readonly boundTo: string | undefined
+  readonly binding: Binding | undefined
 }
 
 export type ClaimProblem =
@@ -54,20 +59,20 @@ export function holdClaims(claims: JsonObject, rules: ClaimRules, now: Instant):
   for (const [name, text] of rules.required) {
     if (!Object.hasOwn(claims, name) || claims[name] !== text) return 'required-claim'
   }
-  const boundTo = thumbprintIn(cnf)
-  return boundTo === 'binding' ? boundTo : { subject: sub, endsAt, boundTo }
+  const binding = bindingIn(cnf)
+  return binding === 'binding' ? binding : { subject: sub, endsAt, binding }
 }
 
-/**
- * The key that a token is bound to, `undefined` where it is bound to none. Bound to anything else than the thumbprint of a
- * key, such as a client certificate (RFC 8705), it is refused: we could not ask for the proof.
- */
-function thumbprintIn(cnf: unknown): string | undefined | 'binding' {
+/** What a token is bound to, `undefined` where it is bound to nothing. Bound to anything else it is refused: we could not ask for the proof. */
+function bindingIn(cnf: unknown): Binding | undefined | 'binding' {
   if (cnf === undefined) return undefined
   if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf)) return 'binding'
-  const { jkt, ...others } = cnf as JsonObject
-  if (Object.keys(others).length > 0 || typeof jkt !== 'string' || !thumbprintPattern.test(jkt)) return 'binding'
-  return jkt
+  const entries = Object.entries(cnf as JsonObject)
+  const [name, thumbprint] = entries[0] ?? []
+  const to = name === 'jkt' ? 'key' : name === 'x5t#S256' ? 'certificate' : undefined
+  if (entries.length !== 1 || to === undefined) return 'binding'
+  if (typeof thumbprint !== 'string' || !thumbprintPattern.test(thumbprint)) return 'binding'
+  return { to, thumbprint }
 }
 
 function isTime(value: unknown): value is number {

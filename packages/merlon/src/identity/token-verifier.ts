@@ -4,7 +4,7 @@ import { checkProof, type ProofReplays } from './dpop.ts'
 import type { Standing, TrustedIssuer } from './issuer.ts'
 import { Recent } from './recent.ts'
 import { isSignedBy, type VerificationKey } from './token-algorithms.ts'
-import { type HeldClaims, holdClaims } from './token-claims.ts'
+import { type Binding, type HeldClaims, holdClaims } from './token-claims.ts'
 import { type ParseJson, readSigned, type SignedText } from './token-format.ts'
 import type { Door, Scheme, Shown, Verdict } from './verdict.ts'
 
@@ -33,7 +33,7 @@ interface Remembered {
   readonly issuer: TrustedIssuer
   readonly verifiedAt: Instant
   readonly until: Instant
-  readonly boundTo: string | undefined
+  readonly binding: Binding | undefined
   /** `iss` and `sub`. */
   readonly subject: string
   readonly standing: Standing
@@ -93,7 +93,7 @@ export class TokenVerifier {
     if (audience === undefined) return refused('audience')
     const held = holdClaims(read.claims, { ...issuer, audience }, now)
     if (typeof held === 'string') return refused(held)
-    if (issuer.bound && held.boundTo === undefined) return refused('unbound')
+    if (issuer.bound && held.binding?.to !== 'key') return refused('unbound')
     const finish = (key: VerificationKey | undefined): Awaitable<Verdict> => {
       if (key === undefined) return refused('key')
       if (!isSignedBy(key, read.algorithm, read.signed, read.signature)) return refused('signature')
@@ -109,7 +109,7 @@ export class TokenVerifier {
       issuer,
       verifiedAt: now,
       until: Math.min(held.endsAt, now + rememberedMs),
-      boundTo: held.boundTo,
+      binding: held.binding,
       subject: `${issuer.issuer} ${held.subject}`,
       standing: issuer.place(claims, held),
     }
@@ -118,7 +118,23 @@ export class TokenVerifier {
   }
 
   #admit(known: Remembered, text: string, scheme: Scheme, shown: Shown, now: Instant): Awaitable<Verdict> {
-    if (known.boundTo === undefined) return scheme === 'bearer' ? known.standing(now) : refused('scheme')
+    const { binding } = known
+    if (binding?.to === 'key') return this.#admitProven(known, binding.thumbprint, text, scheme, shown, now)
+    if (scheme !== 'bearer') return refused('scheme')
+    // The connection is the proof: whoever opened it has the key of the certificate.
+    if (binding !== undefined && shown.head.certificateThumbprint !== binding.thumbprint) return refused('certificate')
+    return known.standing(now)
+  }
+
+  #admitProven(
+    known: Remembered,
+    boundTo: string,
+    text: string,
+    scheme: Scheme,
+    shown: Shown,
+    now: Instant,
+  ): Awaitable<Verdict> {
+    if (scheme === 'proven') return known.standing(now)
     // A bound token without its proof is a stolen one for all we know (RFC 9449 §7.1).
     if (scheme !== 'dpop') return refused('scheme')
     const { parse, replays, origin } = this.#parts
@@ -126,7 +142,7 @@ export class TokenVerifier {
     const { requestId } = shown
     const about = {
       token: text,
-      boundTo: known.boundTo,
+      boundTo,
       subject: known.subject,
       verb,
       url: `${origin()}${path}`,

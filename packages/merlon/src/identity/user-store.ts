@@ -1,4 +1,5 @@
 import type { Instant } from '../call.ts'
+import { adminScope } from '../policy/scopes.ts'
 import type { PageQuery, TenantReach, Updated } from './reach.ts'
 import type { TenantStatus } from './tenant-store.ts'
 
@@ -114,3 +115,5 @@ export interface LoginRecord {
 
 /** The role that reaches every tenant. What it may do there, its scopes say, as for every role. */
 export const operatorRole = 'operator'
+/** What an operator has to hold to act as one. */
+export const operatorScope = adminScope

@@ -15,7 +15,10 @@ import type { Door, Verdict } from '../identity/verdict.ts'
 import { scopeSet } from '../policy/scopes.ts'
 import type { DataKeyStore } from '../sealing/data-key-store.ts'
 import { DataKeys } from '../sealing/data-keys.ts'
-import { deriveKey, openRootKey, rootKeyCheck } from '../sealing/root-key.ts'
+import { openKeptKeys } from '../sealing/kept-keys.ts'
+import { type OpenRoots, openRoots } from '../sealing/root-place.ts'
+import { type KeptPurpose, keptPurposes, type RootStore } from '../sealing/root-store.ts'
+import { selfTest } from '../sealing/self-test.ts'
 import { type OpenAudit, openAudit } from './open-audit.ts'
 import { type Identity, openIdentity } from './open-identity.ts'
 import { openTokens, type TokenAuthority } from './open-tokens.ts'
@@ -42,14 +45,16 @@ export interface Installation {
   readonly auditReader: AuditReader
   /** What the record of a call says of its arguments; `undefined` where it says nothing. */
   readonly argumentDigest: ((text: string) => string) | undefined
-  /** Whether the pepper of API keys was given, and does not come from the root key. */
-  readonly ownPepper: boolean
   readonly sealing: {
     readonly requestState: KeyObject
     readonly cursor: KeyObject
     readonly eventId: KeyObject
     readonly sessionId: KeyObject
+    readonly questionId: KeyObject
+    readonly mail: KeyObject
   }
+  /** The root key, or the two that one changes between, and what they wrap. */
+  readonly roots: OpenRoots & { readonly store: RootStore }
   /** The keys that seal records, of those that are kept wrapped there. */
   readonly dataKeys: (store: DataKeyStore) => DataKeys
   /** The first key of a new installation, made and told this once. `undefined` where it was made before. */
@@ -60,8 +65,8 @@ export interface Installation {
 export interface InstallationOptions {
   readonly project: string
   readonly config: Config
-  readonly secrets: Pick<Secrets, 'rootKey' | 'apiKeyPepper'>
-  readonly openStores: (folder: string) => Promise<IdentityStores>
+  readonly secrets: Pick<Secrets, 'rootKey' | 'rootKeyNext' | 'apiKeyPepper' | 'databaseUrl'>
+  readonly openStores: (folder: string) => Promise<{ readonly stores: IdentityStores; readonly rootStore: RootStore }>
   /** Counts attempts to sign in. */
   readonly logins: LoginLimiter
   readonly clock: Clock
@@ -76,20 +81,22 @@ export interface InstallationOptions {
  */
 export async function openInstallation(options: InstallationOptions): Promise<Installation> {
   const { config, secrets, clock, random, report } = options
+  selfTest()
   const folder = resolve(options.project, config.store.folder)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const stores = await options.openStores(folder)
+  const { stores, rootStore } = await options.openStores(folder)
   let audit: OpenAudit | undefined
   try {
-    const known = await stores.installation.findFact('root-key-check')
-    const root = secrets.rootKey ?? openRootKey({ folder, storeHasData: known !== undefined }).key
-    const check = rootKeyCheck(root)
-    if ((await stores.installation.claimFact('root-key-check', check)) !== check) {
-      throw new Error(
-        'the root key is not the one that this store was made with. Put the right ENCRYPTION_KEY or root.key back; without it the keys in the store are of no use',
-      )
-    }
-    const pepper = secrets.apiKeyPepper ?? deriveKey(root, 'api-key-pepper')
+    const { rootKey, rootKeyNext, apiKeyPepper, databaseUrl } = secrets
+    const standing = await rootStore.root()
+    const shared = databaseUrl !== undefined
+    const opened = openRoots({ folder, rootKey, rootKeyNext, standing, shared })
+    const { roots, rootOf } = opened
+    const purposes = keptPurposes.filter((purpose) => purpose !== 'api-key-pepper' || apiKeyPepper === undefined)
+    const kept = await openKeptKeys({ store: rootStore, roots, purposes, rootOf, random, now: clock() })
+    // Those that are asked for are there, or the line before had thrown.
+    const keyFor = (purpose: KeptPurpose) => kept.get(purpose)!
+    const pepper = apiKeyPepper ?? keyFor('api-key-pepper')
     const pepperName = pepperId(pepper)
     if ((await stores.installation.claimFact('pepper', pepperName)) !== pepperName) {
       throw new Error(
@@ -97,7 +104,10 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       )
     }
 
-    audit = await openAudit({ project: options.project, folder, config: config.audit, root, clock, random, report })
+    const auditKeys = { headKey: keyFor('audit-head'), digestKey: keyFor('audit-digest') }
+    audit = await openAudit({
+      ...{ project: options.project, folder, config: config.audit, ...auditKeys, clock, random, report },
+    })
     const { log, reader } = audit
     const digest = keyDigest(pepper)
     const roles = new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)]))
@@ -116,7 +126,7 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       },
     })
     const { keys, keyRing, signInRing } = identity
-    const sealingKey = deriveKey(root, 'signing-key')
+    const sealingKey = keyFor('signing-key')
     const tokens = openTokens({ identity, config, sealingKey, clock, random, report })
     return {
       identity,
@@ -138,14 +148,16 @@ export async function openInstallation(options: InstallationOptions): Promise<In
       audit: log,
       auditReader: reader,
       argumentDigest: audit.argumentDigest,
-      ownPepper: secrets.apiKeyPepper !== undefined,
       sealing: {
-        requestState: deriveKey(root, 'request-state'),
-        cursor: deriveKey(root, 'cursor'),
-        eventId: deriveKey(root, 'event-id'),
-        sessionId: deriveKey(root, 'session-id'),
+        requestState: keyFor('request-state'),
+        cursor: keyFor('cursor'),
+        eventId: keyFor('event-id'),
+        sessionId: keyFor('session-id'),
+        questionId: keyFor('question-id'),
+        mail: keyFor('mail'),
       },
-      dataKeys: (store) => new DataKeys({ store, root, random, clock }),
+      roots: { ...opened, store: rootStore },
+      dataKeys: (store) => new DataKeys({ store, root: roots, random, clock }),
       makeFirstKey: () => keys.bootstrap(),
       async close() {
         tokens.close()

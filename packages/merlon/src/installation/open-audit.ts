@@ -12,7 +12,7 @@ import { headExport, headsToAddress, headsToFile } from '../audit/head-export.ts
 import { lineSink } from '../audit/line-sink.ts'
 import type { Clock, RandomBytes } from '../call.ts'
 import type { Config } from '../config/schema.ts'
-import { deriveKey, deriveSigningKey } from '../sealing/root-key.ts'
+import { signingKeyOf } from '../sealing/root-key.ts'
 
 export interface OpenAudit {
   readonly log: FileAuditLog
@@ -28,7 +28,10 @@ export interface AuditParts {
   /** The data folder. */
   readonly folder: string
   readonly config: Config['audit']
-  readonly root: KeyObject
+  /** Makes the key that signs heads. */
+  readonly headKey: KeyObject
+  /** Keys what a record says of arguments. */
+  readonly digestKey: KeyObject
   readonly clock: Clock
   readonly random: RandomBytes
   readonly report: (what: string, cause: unknown) => void
@@ -48,12 +51,13 @@ export async function openAudit({
   project,
   folder,
   config,
-  root,
+  headKey,
+  digestKey,
   clock,
   random,
   report,
 }: AuditParts): Promise<OpenAudit> {
-  const signer = headSigner(deriveSigningKey(root, 'audit-head'))
+  const signer = headSigner(signingKeyOf(headKey))
   const { flushMs, headMs, segmentBytes, segmentMs, keepDays, keepBytes, onTamper, heads } = config
   const log = await FileAuditLog.open(auditPath(project, folder, config), {
     signer,
@@ -82,7 +86,7 @@ export async function openAudit({
   return {
     log,
     reader,
-    argumentDigest: config.argumentDigest ? argumentDigest(deriveKey(root, 'audit-digest')) : undefined,
+    argumentDigest: config.argumentDigest ? argumentDigest(digestKey) : undefined,
     async close() {
       try {
         await log.close()

@@ -112,6 +112,7 @@ const kinds = new Map<string, AuditEntry['type']>([
   ['sign-in', 'sign_in'],
   ['subject', 'subject'],
   ['signing-key', 'signing_key'],
+  ['encryption-key', 'encryption_key'],
 ])
 
 function entryOf({ action, outcome, by, tenant, key, detail }: Change) {

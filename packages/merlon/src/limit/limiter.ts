@@ -40,6 +40,8 @@ export interface LimiterOptions {
   readonly store: LimitStore
   readonly rules: readonly Rule[]
   readonly failuresMax: number
+  /** Of messages over sockets, whatever is in them. Default: no limit of their own. */
+  readonly messages?: { readonly callsMax: number; readonly windowMs: number } | undefined
 }
 
 const failureLevels = 6
@@ -62,8 +64,9 @@ export class Limiter {
   }
   readonly #failures: readonly Limit[]
   readonly #keyFailures: Limit
+  readonly #messages: Limit | undefined
 
-  constructor({ store, rules, failuresMax }: LimiterOptions) {
+  constructor({ store, rules, failuresMax, messages }: LimiterOptions) {
     this.store = store
     this.#arrival = rules.filter(({ needs }) => needs === 'arrival')
     this.#caller = rules.filter(({ needs }) => needs === 'caller')
@@ -88,6 +91,7 @@ export class Limiter {
       anybody: true,
       onStoreFailure: 'limit-locally',
     })
+    this.#messages = messages && limitOf({ name: 'messages', ...messages, onStoreFailure: 'limit-locally' })
   }
 
   /** Whether anything is counted before it is known who calls. */
@@ -113,6 +117,11 @@ export class Limiter {
     const takes = this.#failures.map((limit) => takeOf(limit, [address]))
     if (credential !== undefined) takes.push(takeOf(this.#keyFailures, [address, slotOf(credential)]))
     return this.store.take(takes, now)
+  }
+
+  /** Takes one message over a socket; `undefined` where these have no limit of their own. */
+  takeMessage(principal: Principal, now: Instant): Awaitable<Taken | Refused> | undefined {
+    return this.#messages && this.store.take([takeOf(this.#messages, [principal.binding])], now)
   }
 
   /** Whether the principal is known to have nothing left, before it is known what it asks for. */

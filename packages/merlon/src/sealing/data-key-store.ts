@@ -26,10 +26,16 @@ export interface WrappedKey {
  * and purpose that seals.
  */
 export interface DataKeyStore {
-  /** The key that seals for this tenant and purpose. Where there is none, `fresh` becomes it: of several callers one wins. */
-  claim(fresh: WrappedKey): Promise<WrappedKey>
-  /** Puts `fresh` in the place of the key that seals, if that is `replaces`; answers the one that seals after it. */
-  replace(fresh: WrappedKey, replaces: string, now: Instant): Promise<WrappedKey>
+  /**
+   * The key that seals for this tenant and purpose. Where there is none, `fresh` becomes it: of several callers one wins.
+   * Undefined where there is none and another root key wraps what is new: then nothing is taken.
+   */
+  claim(fresh: WrappedKey): Promise<WrappedKey | undefined>
+  /**
+   * Puts `fresh` in the place of the key that seals, if that is `replaces`; answers the one that seals after it. Undefined, and
+   * nothing is done, where another root key wraps what is new.
+   */
+  replace(fresh: WrappedKey, replaces: string, now: Instant): Promise<WrappedKey | undefined>
   find(id: string): Promise<WrappedKey | undefined>
   /** All keys, by tenant, purpose and age. */
   list(): Promise<readonly WrappedKey[]>
@@ -37,4 +43,6 @@ export interface DataKeyStore {
   rewrap(id: string, from: string, to: { readonly root: string; readonly wrapped: Buffer }): Promise<boolean>
   /** Forgets a replaced key for good. `sealing`: it still seals, and stays. The first moment stays. */
   destroy(id: string, now: Instant): Promise<'destroyed' | 'unknown' | 'sealing'>
+  /** How many were destroyed: it grows with each. */
+  destroyed(): Promise<number>
 }

@@ -1,15 +1,22 @@
-import { createSecretKey, randomBytes } from 'node:crypto'
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { MemoryDataKeyStore } from '../store/memory/data-key-store.ts'
 import type { WrappedKey } from './data-key-store.ts'
-import { DataKeys, familyKey, rewrapKey } from './data-keys.ts'
-import { rootKeyCheck } from './root-key.ts'
+import { DataKeys, dataKeyBinding, familyKey } from './data-keys.ts'
+import { RootKeys } from './root-keys.ts'
+import { rewrapKey } from './wrap.ts'
 
 const root = createSecretKey(Buffer.alloc(32, 1))
 const otherRoot = createSecretKey(Buffer.alloc(32, 2))
 const material = (key: { key: { export(): Buffer } }) => key.key.export().toString('hex')
 
-function opened({ store = new MemoryDataKeyStore(), with: rootKey = root } = {}) {
+function opened({
+  store = new MemoryDataKeyStore(),
+  with: rootKey = root,
+}: {
+  store?: MemoryDataKeyStore
+  with?: KeyObject | RootKeys
+} = {}) {
   const time = { now: 1_000 }
   return { store, time, keys: new DataKeys({ store, root: rootKey, random: randomBytes, clock: () => time.now }) }
 }
@@ -81,16 +88,53 @@ describe('data keys', () => {
     expect(await keys.opening(old.id, 'acme', 'session')).toBeUndefined()
   })
 
+  test('CR-07: a look that began before a key was destroyed does not bring it back', async () => {
+    const { store, keys, time } = opened()
+    const old = await keys.sealing('acme', 'session')
+    await store.replace(keys.mint('acme', 'session'), old.id, time.now)
+    const looked = Promise.withResolvers<void>()
+    const find = store.find.bind(store)
+    store.find = async (id) => {
+      const row = await find(id)
+      await looked.promise
+      return row
+    }
+    const other = opened({ store }).keys
+    const looking = other.opening(old.id, 'acme', 'session')
+    await new Promise(setImmediate)
+    await store.destroy(old.id, time.now)
+    other.forget(old.id)
+    looked.resolve()
+    await looking
+    expect(await other.opening(old.id, 'acme', 'session')).toBeUndefined()
+  })
+
   test('a key wrapped anew is the same key under the root key that follows', async () => {
     const { store, keys } = opened()
     const key = await keys.sealing('acme', 'session')
     const row = (await store.find(key.id))!
-    expect(rewrapKey(row, otherRoot, root, randomBytes)).toBeUndefined()
-    const wrapped = rewrapKey(row, root, otherRoot, randomBytes)!
-    await store.rewrap(key.id, rootKeyCheck(root), { root: rootKeyCheck(otherRoot), wrapped })
+    const [from, to] = [new RootKeys(root).wraps, new RootKeys(otherRoot).wraps]
+    const anew = (one: typeof from, other: typeof from) =>
+      rewrapKey(row.wrapped, dataKeyBinding(row), one.data, other.data, randomBytes)
+    expect(anew(to, from)).toBeUndefined()
+    await store.rewrap(key.id, from.root, { root: to.root, wrapped: anew(from, to)! })
     expect(material((await opened({ store, with: otherRoot }).keys.opening(key.id, 'acme', 'session'))!)).toBe(
       material(key),
     )
+  })
+
+  test('CR-05: where another process changed the root key, a new key is wrapped by that, if it is here', async () => {
+    const store = new MemoryDataKeyStore()
+    const between = new RootKeys(root, otherRoot)
+    const { keys } = opened({ store, with: between })
+    const { keys: behind } = opened({ store })
+    await store.changeRoot(new RootKeys(otherRoot).wraps.root)
+    const { id } = await keys.sealing('acme', 'session')
+    expect((await store.find(id))?.root).toBe(new RootKeys(otherRoot).wraps.root)
+    expect(between.wraps.root).toBe(new RootKeys(otherRoot).wraps.root)
+    await expect(behind.sealing('other', 'session')).rejects.toMatchObject({ detail: { reason: 'root-key' } })
+    await expect(behind.sealing('acme', 'session')).rejects.toMatchObject({ code: 'store.unavailable' })
+    expect(await store.list()).toHaveLength(1)
   })
 
   test('a family has a key of its own that its salt brings back', async () => {

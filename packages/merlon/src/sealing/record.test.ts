@@ -47,6 +47,9 @@ describe('a sealed record', () => {
     ['kind', { type: 'session' }],
     ['record', { record: 'a1b2/4' }],
     ['sequence', { sequence: 40 }],
+    ['sequence below zero', { sequence: -1 }],
+    ['sequence that is no whole number', { sequence: 41.5 }],
+    ['sequence beyond what is counted', { sequence: 2 ** 64 }],
     ['parts of the place, drawn elsewhere', { tenant: 'acm', record: 'ea1b2/3' }],
   ])('CR-02: is not opened for another %s', (_what, other) => {
     const sealed = sealRecord(key, place, plain, randomBytes)

@@ -10,7 +10,7 @@ import type { RandomBytes } from '../call.ts'
 export interface Place {
   readonly tenant: string
   /** What kind of record it is: two kinds never open as each other. */
-  readonly type: 'session' | 'event' | 'answer'
+  readonly type: 'session' | 'event' | 'answer' | 'mail'
   /** Which record of that kind. */
   readonly record: string
   /** Which state of it: a version, or the place in a row of records. A whole number from 0. */
@@ -50,13 +50,21 @@ export function sealRecord(key: RecordKey, place: Place, plain: Buffer, random: 
 
 /** The id of the key that sealed it; undefined where these bytes are no record of ours. */
 export function keyIdOf(sealed: Buffer): string | undefined {
-  if (sealed.length < sealedOverheadBytes || sealed[0] !== version) return undefined
-  return sealed.toString('latin1', 1, 1 + idBytes)
+  return sealed.length < sealedOverheadBytes ? undefined : keyIdIn(sealed)
+}
+
+/** So many bytes of a record tell which key sealed it. */
+export const keyHeadBytes = 1 + idBytes
+
+/** The id of the key, from the first bytes of a record. */
+export function keyIdIn(head: Buffer): string | undefined {
+  return head.length < keyHeadBytes || head[0] !== version ? undefined : head.toString('latin1', 1, keyHeadBytes)
 }
 
 /** The text, or undefined where the record was altered or does not belong to this place. */
 export function openRecord(key: RecordKey, place: Place, sealed: Buffer): Buffer | undefined {
-  if (keyIdOf(sealed) !== key.id) return undefined
+  // A number that no record of ours has: what stands beside a record may have been written by somebody else.
+  if (keyIdOf(sealed) !== key.id || !Number.isSafeInteger(place.sequence) || place.sequence < 0) return undefined
   const iv = sealed.subarray(1 + idBytes, headBytes)
   const decipher = createDecipheriv('aes-256-gcm', key.key, iv, { authTagLength: tagBytes })
   decipher.setAAD(bindingOf(key.id, place))

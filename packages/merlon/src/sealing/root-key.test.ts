@@ -115,6 +115,10 @@ describe('CR-04, CR-12: the root key', () => {
       'audit-head',
       'audit-digest',
       'key-check',
+      'data-key-wrap',
+      'signing-key',
+      'question-id',
+      'mail',
     ]
     const keys = purposes.map((purpose) => deriveKey(root, purpose).export().toString('hex'))
     expect(new Set(keys).size).toBe(purposes.length)

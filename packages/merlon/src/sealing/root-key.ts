@@ -44,7 +44,10 @@ export type KeyPurpose =
   | 'audit-digest'
   | 'key-check'
   | 'data-key-wrap'
+  | 'kept-key-wrap'
   | 'signing-key'
+  | 'question-id'
+  | 'mail'
 
 const keyBytes = 32
 
@@ -55,23 +58,29 @@ const keyBytes = 32
 export function openRootKey({ folder, storeHasData, random }: RootKeyPlace): RootKey {
   makeDataFolder(folder)
   const path = join(folder, 'root.key')
-  const text = readPrivate(path)
-  if (text !== undefined) return { key: keyOf(text, path, storeHasData), created: false }
+  const fix = storeHasData ? restore : 'remove it, and the next start makes a good one'
+  const key = readRootKey(path, fix)
+  if (key !== undefined) return { key, created: false }
   if (storeHasData) {
     throw new Error(
       `the root key ${path} is missing, and the store holds data made with it; ${restore}, or ENCRYPTION_KEY into .env if the key came from there`,
     )
   }
   const created = writeOnce(folder, path, `${freshKeyMaterial(random)}\n`)
-  return { key: keyOf(readPrivate(path) ?? '', path, storeHasData), created }
+  return { key: keyOf(readPrivate(path) ?? '', path, fix), created }
+}
+
+/** The root key in a file; undefined where there is none. `fix` says what to do about one that is no good. */
+export function readRootKey(path: string, fix: string): KeyObject | undefined {
+  const text = readPrivate(path)
+  return text === undefined ? undefined : keyOf(text, path, fix)
 }
 
 const restore = 'put the file back from your backup'
 
-function keyOf(text: string, path: string, storeHasData: boolean): KeyObject {
+function keyOf(text: string, path: string, fix: string): KeyObject {
   const material = parseKeyMaterial(text.trim())
   if ('key' in material) return material.key
-  const fix = storeHasData ? restore : 'remove it, and the next start makes a good one'
   throw new Error(`the root key ${path} ${material.says}; ${fix}`)
 }
 
@@ -83,9 +92,9 @@ export function deriveKey(root: KeyObject, purpose: KeyPurpose): KeyObject {
   return key
 }
 
-/** A key of Ed25519 for one purpose: its seed is the key that is derived for it (RFC 8410 §7). */
-export function deriveSigningKey(root: KeyObject, purpose: KeyPurpose): KeyObject {
-  const seed = deriveKey(root, purpose).export()
+/** The key of Ed25519 whose seed this one is (RFC 8410 §7). */
+export function signingKeyOf(key: KeyObject): KeyObject {
+  const seed = key.export()
   const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed])
   try {
     return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
@@ -131,7 +140,7 @@ function readPrivate(path: string): string | undefined {
  * Makes the file with this text, whole and on the disk, unless it is there. Answers whether it was made. The name is given
  * last, so that a crash leaves no empty key behind, and of two that start at once one wins and both read the same.
  */
-function writeOnce(folder: string, path: string, text: string): boolean {
+export function writeOnce(folder: string, path: string, text: string): boolean {
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   const handle = openSync(draft, 'wx', 0o600)
   try {
@@ -152,7 +161,8 @@ function writeOnce(folder: string, path: string, text: string): boolean {
   }
 }
 
-function syncFolder(folder: string): void {
+/** Makes a name that was given or taken in it durable. */
+export function syncFolder(folder: string): void {
   if (process.platform === 'win32') return
   const handle = openSync(folder, constants.O_RDONLY)
   try {

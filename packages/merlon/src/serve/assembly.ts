@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { resolve } from 'node:path'
 import { StrangerLog } from '../audit/stranger-log.ts'
 import type { Clock, RandomBytes, ScopeSet } from '../call.ts'
@@ -14,6 +15,7 @@ import { recorder } from '../dispatch/record.ts'
 import { AllRunning } from '../dispatch/running.ts'
 import type { Log, Services } from '../dispatch/services.ts'
 import { expiryEntry } from '../dispatch/session-record.ts'
+import { StreamWakes } from '../dispatch/stream-wakes.ts'
 import { every } from '../every.ts'
 import type { Gate } from '../guard/gate.ts'
 import { settle } from '../guard/limit-calls.ts'
@@ -25,6 +27,10 @@ import type { LimitStore } from '../limit/limit-store.ts'
 import { Limiter } from '../limit/limiter.ts'
 import { type Rule, rulesOf, unaffordable } from '../limit/rules.ts'
 import { holds } from '../policy/scopes.ts'
+import type { Bus } from '../replica/bus.ts'
+import type { Mailbox } from '../replica/mailbox.ts'
+import { Mailroom } from '../replica/mailroom.ts'
+import type { Replicas } from '../replica/replicas.ts'
 import { openSealer } from '../sealing/seal.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import { describeFailure } from '../watch/failure.ts'
@@ -32,6 +38,7 @@ import type { Watch } from '../watch/watch.ts'
 import { statefulRevision, statefulVersions } from '../wire/revision-2025-11-25.ts'
 import { statelessRevision } from '../wire/revision-2026-07-28.ts'
 import { loadAuthenticator, verifiers } from './credentials.ts'
+import { endWithdrawn } from './end-withdrawn.ts'
 import { requestIds } from './request-ids.ts'
 
 export interface AssemblyOptions {
@@ -45,6 +52,11 @@ export interface AssemblyOptions {
   readonly sessions: SessionStore | undefined
   /** Undefined where streams cannot be resumed. */
   readonly history: HistoryStore | undefined
+  /** The processes on the same store, and how they wake each other. */
+  readonly replicas: Replicas
+  readonly bus: Bus
+  /** What replicas leave for each other; undefined where there is but one. */
+  readonly mailbox: Mailbox | undefined
   /** Where calls are counted. */
   readonly limits: LimitStore
   readonly watch: Watch
@@ -72,13 +84,17 @@ export interface Assembly {
   readonly folder: string
   /** Loads the catalog again and tells who sees a change; keeps it as it was, and says why, where that fails. */
   reload(): Promise<void>
-  /** Begins to end what is over time, or whose credential is good no longer. */
-  follow(): void
-  /** Follows no more, and writes what was counted. */
-  close(): void
+  /** Begins to end what is over time, or whose credential is good no longer; rejects where the stores are out of reach. */
+  follow(): Promise<void>
+  /** Follows no more, and writes what was counted or is to be told. */
+  close(): Promise<void>
 }
 
 const tickMs = 500
+/** How long a stop waits for a store that is slow to keep what was sent last. */
+const settleMs = 5_000
+/** How soon a letter is read that no wake told of. */
+const mailMs = 250
 
 /**
  * Puts together what every transport shares: the catalog, what guards decide with, dispatch and the record. `doors` is what a
@@ -102,7 +118,13 @@ export async function assemble(
 
   const stateless = statelessRevision({ name: config.name, version: config.version })
   const stateful = new Map(statefulVersions.map((version) => [version as string, statefulRevision(version)]))
-  const resumption = history && { history, key: installation.sealing.eventId, clock }
+  const { replicas, bus, mailbox } = options
+  const digest = (session: string) => createHmac('sha256', installation.sealing.sessionId).update(session).digest('hex')
+  const wakes = new StreamWakes(bus, digest)
+  const resumption = history && { history, key: installation.sealing.eventId, clock, replicas, wakes }
+  const mail =
+    mailbox &&
+    new Mailroom({ mailbox, bus, clock, report: (what, cause) => log.error({ err: cause }, `${what} failed`) })
   const handlers = handlersFor(() => catalog)
   const services: Services = {
     clock,
@@ -110,6 +132,7 @@ export async function assemble(
     catalog: () => catalog,
     server: { name: config.name, version: config.version, instructions: config.instructions },
     revisions: { stateless, stateful },
+    methods: handlers.stateful,
     responseMode: changes.responseMode ?? config.server.responseMode,
     callTimeoutMs: limits.callTimeoutMs,
     listTtlMs: config.catalog.ttlMs,
@@ -132,16 +155,22 @@ export async function assemble(
       total: config.session.totalMax,
     },
     sessionDurationMs: changes.sessionDurationMs ?? config.session.durationMs,
-    live: new LiveSessions(resumption),
+    live: new LiveSessions(resumption, installation.sealing.questionId),
     running: new AllRunning(),
-    changes: new Changes(),
+    changes: new Changes(mail && ((change) => mail.announce(change))),
+    mail,
     log,
     describeFailure: (thrown) => describeFailure(thrown, options.mode === 'dev'),
   }
 
   const rules = rulesOf(config.rateLimit)
   warnOfUnaffordable(catalog, rules, log)
-  const limiter = new Limiter({ store: options.limits, rules, failuresMax: config.rateLimit.failuresMax })
+  const limiter = new Limiter({
+    store: options.limits,
+    rules,
+    failuresMax: config.rateLimit.failuresMax,
+    messages: config.rateLimit.enabled ? config.webSocket : undefined,
+  })
 
   const kinds = new Map(
     [...handlers.stateless, ...handlers.stateful].map(([name, { audit }]) => [
@@ -156,6 +185,7 @@ export async function assemble(
     record(call, fault, outcome)
   }
   const dispatch = createDispatch(services, handlers, rules.every(({ count }) => count === 'all') ? record : settled)
+  await mail?.start()
   watch.followLimiter(() => limiter.store.state === 'local')
 
   const load = { draining: false, behind: false }
@@ -240,21 +270,34 @@ export async function assemble(
         log.error({}, `kept the catalog as it was: ${error instanceof Error ? error.message : String(error)}`)
       }
     },
-    follow() {
+    async follow() {
       installation.onWithdrawn((credential, tenant) => services.running.withdraw(credential, clock(), tenant))
       installation.onChanged((credential, tenant) => services.running.renew(credential, tenant))
       // Whoever had the key could have opened a stream in the name of any sign-in; who has a good token opens theirs again.
       tokens.signingKeys.onDestroyed(() => services.running.renewAll(isSignIn))
+      if (sessions !== undefined) await endWithdrawn({ installation, sessions, clock })
       timers = [
         every(tickMs, sweep, swept),
         every(config.session.sweepMs, sweepSessions, swept),
         every(30_000, sweepCounts, swept),
         every(10_000, countSessions, swept),
+        ...(mail === undefined
+          ? []
+          : [
+              every(
+                mailMs,
+                () => mail.poll(),
+                (cause) => log.error({ err: cause }, 'looking for mail failed'),
+              ),
+              every(10_000, () => mail.sweep(), swept),
+            ]),
       ]
     },
-    close() {
+    async close() {
       for (const timer of timers) clearInterval(timer)
       strangers.flush()
+      await services.live.settled(settleMs)
+      await mail?.close().catch(swept)
     },
   }
 }

@@ -1,6 +1,5 @@
 import { createSecretKey } from 'node:crypto'
 import { Attempts } from '../admin/attempts.ts'
-import type { KeyInForce } from '../admin/encryption-keys.ts'
 import type { ControlParts } from '../admin/parts.ts'
 import type { Sessions } from '../admin/sessions.ts'
 import type { Clock, RandomBytes } from '../call.ts'
@@ -9,35 +8,19 @@ import { openSealer } from '../sealing/seal.ts'
 import type { SessionStore } from '../session/session-store.ts'
 
 export interface ControlPartsOptions {
-  readonly installation: Pick<Installation, 'identity' | 'tokens' | 'audit' | 'auditReader' | 'sealing' | 'ownPepper'>
-  /** Of a process that serves. */
+  readonly installation: Pick<Installation, 'identity' | 'tokens' | 'audit' | 'auditReader' | 'sealing'>
+  readonly encryptionKeys: ControlParts['encryptionKeys']
+  readonly rootChange: ControlParts['rootChange']
   readonly sessions?: Sessions | undefined
+  /** Of a process that serves. */
   readonly watch?: ControlParts['watch']
   readonly clock: Clock
   readonly random: RandomBytes
 }
 
-/** The keys that `openInstallation` makes of the root key, or takes as they are given. */
-function keysInForce(ownPepper: boolean): readonly KeyInForce[] {
-  const fromRoot = (purpose: string, algorithm: string): KeyInForce => ({ purpose, algorithm, derivedFrom: 'root key' })
-  return [
-    fromRoot('request states', 'AES-256-GCM'),
-    fromRoot('cursors', 'AES-256-GCM'),
-    fromRoot('signing keys', 'AES-256-GCM'),
-    fromRoot('event ids', 'HMAC-SHA-256'),
-    fromRoot('session ids', 'HMAC-SHA-256'),
-    fromRoot('data keys', 'AES-256-GCM'),
-    { purpose: 'sessions', algorithm: 'AES-256-GCM', derivedFrom: 'data key' },
-    { purpose: 'events', algorithm: 'AES-256-GCM', derivedFrom: 'data key' },
-    fromRoot('audit heads', 'Ed25519'),
-    ownPepper
-      ? { purpose: 'API keys', algorithm: 'HMAC-SHA-256', derivedFrom: 'API_KEY_SECRET' }
-      : fromRoot('API keys', 'HMAC-SHA-256'),
-  ]
-}
-
 /** What the control plane works with. */
-export function controlParts({ installation, sessions, watch, clock, random }: ControlPartsOptions): ControlParts {
+export function controlParts(options: ControlPartsOptions): ControlParts {
+  const { installation, encryptionKeys, rootChange, sessions, watch, clock, random } = options
   const { identity, tokens, audit, auditReader, sealing } = installation
   return {
     clock,
@@ -46,7 +29,6 @@ export function controlParts({ installation, sessions, watch, clock, random }: C
     cursors: openSealer(sealing.cursor, random),
     // Kept in this process alone, so the key may end with it.
     attempts: new Attempts(openSealer(createSecretKey(random(32)), random), random),
-    keysInForce: keysInForce(installation.ownPepper),
     users: identity.users,
     tenants: identity.tenants,
     agents: identity.agents,
@@ -56,6 +38,8 @@ export function controlParts({ installation, sessions, watch, clock, random }: C
     tokens: tokens.tokens,
     doors: tokens.doors,
     signingKeys: tokens.signingKeys,
+    encryptionKeys,
+    rootChange,
     auditReader,
     // Where it cannot be asked, nothing that is remembered is trusted after a second, and the store is asked instead.
     refresh: () => identity.poll.refresh().catch(() => undefined),
@@ -64,7 +48,7 @@ export function controlParts({ installation, sessions, watch, clock, random }: C
   }
 }
 
-/** The sessions that the process serves. */
+/** The sessions that are kept, as the control plane sees them. */
 export function sessionsOf(store: SessionStore, clock: Clock): Sessions {
   return {
     list: async (reach, page) => store.list(reach, page, clock()),

@@ -121,6 +121,23 @@ describe('the module of a project', () => {
     })
   })
 
+  test('AU-02: what it accepts is good while its tenant stands, and for what the tenant is limited to', async () => {
+    const authenticate = () => accept({ subject: 'ann', scopes: ['read', 'write'], tenant: 'acme', expiresAt: now + 1 })
+    const standings = new Map([['acme', { scopes: scopeSet(['read']) }]])
+    const asked: string[] = []
+    const tenantAt = async (tenant: string, credential: string) => {
+      asked.push(`${tenant} ${credential}`)
+      return standings.get(tenant)
+    }
+    const { ask } = verifierWith({ authenticator: { authenticate }, tenants: { tenantAt } })
+    const limited = await ask('opaque')
+    expect(limited.ok && [...limited.principal.effective]).toEqual(['read'])
+    standings.clear()
+    expect(await ask('opaque')).toEqual({ ok: false, reason: 'tenant-inactive', credential: 'external:ann' })
+    // Whoever follows the tenant is told whose streams end with it.
+    expect(asked).toEqual(['acme external:ann', 'acme external:ann'])
+  })
+
   test('AD-01: opens no door but the MCP endpoint', async () => {
     const authenticate = vi.fn(() => accept({ subject: 'ann', scopes: ['admin'], expiresAt: now + 1 }))
     const { ask } = verifierWith({ authenticator: { authenticate } }, 'control')

@@ -7,7 +7,7 @@ import { type Authenticator, verdictOf } from '../identity/authenticator.ts'
 import type { Doors } from '../identity/doors.ts'
 import { ProofReplays } from '../identity/dpop.ts'
 import { foreignIssuer, type IssuerSettings } from '../identity/foreign-issuer.ts'
-import type { StandingParts } from '../identity/issuer.ts'
+import { type StandingParts, standingIn } from '../identity/issuer.ts'
 import type { FetchDocument } from '../identity/jwks-fetch.ts'
 import { keyPrefix } from '../identity/key-format.ts'
 import type { SigningKeys } from '../identity/signing-keys.ts'
@@ -69,20 +69,26 @@ export function verifiers(parts: CredentialParts): (door: Door) => Gate['verify'
 }
 
 function check(
-  { verify, authenticator, roles, clock }: CredentialParts,
+  parts: CredentialParts,
   tokens: TokenVerifier,
   door: Door,
   credential: string,
   shown: Shown,
   scheme: Scheme,
 ): Awaitable<Verdict> {
+  const { verify, authenticator, roles, clock } = parts
   if (credential.startsWith(keyPrefix)) {
     return scheme === 'dpop' ? refused('scheme') : verify(credential, door, shown.address)
   }
   const verdict = scheme === 'header' ? 'malformed' : tokens.verify(credential, scheme, shown)
   if (typeof verdict !== 'string') return verdict
-  if (authenticator === undefined || door !== 'mcp' || scheme === 'dpop') return refused(verdict)
-  return askAuthenticator(authenticator, credential, shown).then((answer) => verdictOf(answer, roles, clock()))
+  const bound = scheme === 'dpop' || scheme === 'proven'
+  if (authenticator === undefined || door !== 'mcp' || bound) return refused(verdict)
+  return askAuthenticator(authenticator, credential, shown).then((answer) => {
+    const verdict = verdictOf(answer, roles, clock())
+    // The module says who it is; whether their tenant stands is ours to say.
+    return verdict.ok ? standingIn(parts, undefined, verdict.principal)(clock()) : verdict
+  })
 }
 
 function refused(reason: string): Verdict {

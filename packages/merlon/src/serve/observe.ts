@@ -1,3 +1,4 @@
+import { pino } from 'pino'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Clock, Message, Principal } from '../call.ts'
 import type { Config } from '../config/schema.ts'
@@ -166,4 +167,11 @@ export function requestLog(
     }
     requests.write(line, principal === undefined)
   }
+}
+
+/** JSON lines on standard error. */
+export function defaultLog({ log }: Pick<Config, 'log'>): Log {
+  const serializers = { err: (thrown: unknown) => describeFailure(thrown, true) }
+  const { level } = log
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }, pino.destination(2))
 }

@@ -4,10 +4,12 @@ import type { Dispatch } from '../dispatch/dispatch.ts'
 import type { Services } from '../dispatch/services.ts'
 import { endSession, openSessionStream } from '../dispatch/session-endpoints.ts'
 import { sessionEntry } from '../dispatch/session-record.ts'
+import { openedWith } from '../guard/handshake.ts'
 import { settle } from '../guard/limit-calls.ts'
-import { known, mcp, mcpEnd, mcpStream, open } from '../guard/pipeline.ts'
+import { known, mcp, mcpEnd, mcpStream, open, socketTicket } from '../guard/pipeline.ts'
 import { proofAlgorithms } from '../identity/dpop.ts'
 import { keySetSeconds } from '../identity/signing-keys.ts'
+import { type Tickets, ticketMs } from '../identity/tickets.ts'
 import { type Routes, type Verb, verb } from '../transport/routes.ts'
 
 export interface RouteOptions {
@@ -20,6 +22,8 @@ export interface RouteOptions {
   readonly ready: () => boolean
   /** The keys that our tokens are signed with, as a JWK set in JSON; absent where none are issued. */
   readonly keySet?: () => string
+  /** Gives tickets for sockets; absent where none are opened. */
+  readonly tickets?: Tickets | undefined
 }
 
 const preflightHeaders = [
@@ -83,7 +87,17 @@ export function routesFor(options: RouteOptions): Routes {
   const metadata = readable(config, 'open', () => [200, { resource: options.resource(), ...resourceFacts(config) }])
   for (const suffix of new Set(['', endpoint === '/' ? '' : endpoint]))
     routes.set(`/.well-known/oauth-protected-resource${suffix}`, metadata)
-  const { keySet } = options
+  const { keySet, tickets } = options
+  if (tickets !== undefined) {
+    const give = verb('credential', socketTicket, (call, reply) => {
+      const { gate, head, principal } = call
+      const ticket = tickets.give(openedWith(call), principal, head.headers.origin, gate.clock())
+      gate.audit.append(sessionEntry('ticket', call))
+      settle(gate, call.reserved, undefined)
+      reply.answer(JSON.stringify({ ticket, expiresIn: ticketMs / 1_000 }), 200)
+    })
+    routes.set(ticketPath(endpoint), withPreflight(new Map([['POST', give]]), config))
+  }
   if (keySet !== undefined) {
     const read = verb('open', open, (_call: unknown, reply: Reply) => {
       reply.header('Cache-Control', `public, max-age=${keySetSeconds}`)
@@ -98,8 +112,13 @@ export function routesFor(options: RouteOptions): Routes {
   return routes
 }
 
+/** Where a page asks for a ticket: beside the endpoint where it opens the socket. */
+export function ticketPath(endpoint: string): string {
+  return `${endpoint === '/' ? '' : endpoint}/ticket`
+}
+
 /** What is said of the MCP endpoint as a protected resource (RFC 9728 §2), beside its address. */
-function resourceFacts({ identity: { issuers } }: Config) {
+function resourceFacts({ identity: { issuers }, tls }: Config) {
   const bound = issuers.length > 0 && issuers.every(({ dpop }) => dpop === 'required')
   return {
     ...(issuers.length === 0 ? {} : { authorization_servers: issuers.map(({ issuer }) => issuer) }),
@@ -107,6 +126,8 @@ function resourceFacts({ identity: { issuers } }: Config) {
     scopes_supported: ['read', 'write', 'admin'],
     dpop_signing_alg_values_supported: proofAlgorithms,
     ...(bound ? { dpop_bound_access_tokens_required: true } : {}),
+    // RFC 8705 §3.3: a token may be bound to the certificate of its client.
+    ...(tls.clientCertificate === 'off' ? {} : { tls_client_certificate_bound_access_tokens: true }),
   }
 }
 

@@ -1,13 +1,13 @@
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { pageStyleHash } from '../admin/api-page.ts'
 import { operations, operationsByName } from '../admin/operations.ts'
 import type { ControlParts } from '../admin/parts.ts'
+import { controlPort } from '../config/listening.ts'
 import type { Config } from '../config/schema.ts'
 import { type BoundSocket, controlSocketOf, listenOnSocket, listens } from '../control-socket.ts'
 import type { Log } from '../dispatch/services.ts'
 import type { Gate } from '../guard/gate.ts'
-import { ownHosts, publicHosts } from '../guard/own-hosts.ts'
+import { publicHosts } from '../guard/own-hosts.ts'
 import { ProxyRanges } from '../guard/proxy-ranges.ts'
 import { answerHeaders } from '../transport/answer-headers.ts'
 import { createHttpServer, type HttpOptions, type Problem } from '../transport/http-server.ts'
@@ -15,6 +15,7 @@ import { OpenStreams } from '../transport/open-streams.ts'
 import type { RouteTable } from '../transport/routes.ts'
 import type { TlsMaterial } from '../transport/tls.ts'
 import { type ControlDoor, ControlRoutes, controlEdge, controlProblem } from './control-routes.ts'
+import { listen, stop } from './listener.ts'
 import { requestLog } from './observe.ts'
 
 export interface ServeControlOptions {
@@ -45,7 +46,6 @@ export interface ServingControl {
 /** The Host that a program at the socket sends: it has no name of its own. */
 const socketHosts: ReadonlySet<string> = new Set(['localhost'])
 const noOrigins: ReadonlySet<string> = new Set()
-const closeGraceMs = 1_000
 
 /** The control plane at the listener of the MCP endpoint: behind a door of its own, and everything else as there. */
 export function sharedControl({ parts, verify, gate }: Pick<ServeControlOptions, 'parts' | 'verify' | 'gate'>): {
@@ -90,18 +90,16 @@ export async function serveControl(options: ServeControlOptions): Promise<Servin
 
 async function serveAddress(options: ServeControlOptions) {
   const { config, gate, verify, tls } = options
-  const { admin, server: main } = config
+  const { admin } = config
   const hosts = new Set<string>(admin.allowedHosts)
   const origins = new Set<string>()
   const scheme = tls === undefined ? 'http' : 'https'
   const server = httpServer(options, 'network', { ...gate, verify, hosts, origins }, tls)
-  const port = admin.port ?? (main.port === 0 ? 0 : main.port + 1)
-  await new Promise<void>((listening, failed) => {
-    server.once('error', (cause) => failed(listenFailure(cause, admin.host, port)))
-    server.listen(port, admin.host, listening)
+  const { url: address, hosts: own } = await listen(server, {
+    ...{ scheme, host: admin.host, port: controlPort(config), what: 'the control plane' },
+    instead: 'choose another port with MERLON_ADMIN_PORT or admin.port, or set admin.listener to off',
   })
-  const own = ownHosts(admin.host, (server.address() as AddressInfo).port)
-  const url = admin.publicUrl?.replace(/\/$/, '') ?? `${scheme}://${own[0]}`
+  const url = admin.publicUrl?.replace(/\/$/, '') ?? address
   if (admin.allowedHosts === undefined) for (const host of [...own, ...publicHosts(url)]) hosts.add(host)
   // A page of this listener may call it, and no other page.
   for (const host of own) origins.add(`${scheme}://${host}`)
@@ -168,20 +166,3 @@ function httpServer(options: ServeControlOptions, door: ControlDoor, gate: Gate,
 
 /** Few people and programs manage a server. */
 const connectionsMax = 256
-
-function stop(server: ReturnType<typeof createHttpServer>): Promise<void> {
-  const closed = new Promise<void>((done) => server.close(() => done()))
-  server.closeIdleConnections()
-  setTimeout(() => server.closeAllConnections(), closeGraceMs).unref()
-  return closed
-}
-
-function listenFailure(cause: NodeJS.ErrnoException, host: string, port: number): Error {
-  const where = `${host}:${port}`
-  if (cause.code === 'EADDRINUSE')
-    return new Error(
-      `the control plane cannot listen on ${where}, which is in use; choose another port with MERLON_ADMIN_PORT or admin.port, or set admin.listener to off`,
-      { cause },
-    )
-  return new Error(`the control plane cannot listen on ${where}: ${cause.message}`, { cause })
-}

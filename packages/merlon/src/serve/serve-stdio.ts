@@ -3,19 +3,16 @@ import type { Readable } from 'node:stream'
 import type { ControlParts } from '../admin/parts.ts'
 import type { Sessions } from '../admin/sessions.ts'
 import type { AuditEntry } from '../audit/audit-log.ts'
-import type { Message, RequestId } from '../call.ts'
+import type { Awaitable } from '../call.ts'
 import type { Admitted } from '../dispatch/ready.ts'
-import { openSessionStream } from '../dispatch/session-endpoints.ts'
-import { Fault, faultOf } from '../errors.ts'
-import { chargeRefused } from '../guard/limit-calls.ts'
-import type { Host } from '../guard/local.ts'
+import { type Fault, faultOf } from '../errors.ts'
 import { stdio, stdioKnown } from '../guard/pipeline.ts'
 import { ProxyRanges } from '../guard/proxy-ranges.ts'
 import { LineCall } from '../transport/line-call.ts'
-import { refusalLine } from '../transport/refuse.ts'
-import { type LineOutput, Pipe, PipeReply } from '../transport/stdio.ts'
-import { type Assembly, type AssemblyOptions, assemble } from './assembly.ts'
+import { type LineOutput, Pipe } from '../transport/stdio.ts'
+import { type AssemblyOptions, assemble } from './assembly.ts'
 import { sessionsOf } from './control-parts.ts'
+import { Conversation } from './conversation.ts'
 import { observeRefusal } from './observe.ts'
 import { serveControl } from './serve-admin.ts'
 
@@ -69,7 +66,8 @@ export async function serveStdio(options: ServeStdioOptions): Promise<ServingStd
     lineBytesMax: config.limits.messageBytesMax,
     bufferBytesMax: config.limits.streamBufferBytesMax,
   })
-  const conversation = new Conversation(pipe, assembly, options.credential, onRefused)
+  const { credential } = options
+  const conversation = new PipeConversation({ channel: pipe, assembly, credential, onRefused })
 
   const opening = new LineCall(gate, conversation, Buffer.alloc(0))
   try {
@@ -77,10 +75,11 @@ export async function serveStdio(options: ServeStdioOptions): Promise<ServingStd
   } catch (thrown) {
     const fault = faultOf(thrown)
     onRefused(opening, fault)
-    assembly.close()
+    await assembly.close()
     throw fault
   }
 
+  await assembly.follow()
   const control = await serveControl({
     config: { ...config, admin: { ...config.admin, listener: 'off' } },
     parts: options.control(sessions && sessionsOf(sessions, clock)),
@@ -92,7 +91,6 @@ export async function serveStdio(options: ServeStdioOptions): Promise<ServingStd
     onRefused: (call, fault) =>
       observeRefusal(call, fault, { ...{ watch, log, clock, strangers }, audit: installation.audit }),
   })
-  assembly.follow()
   watch.followServing({ streams: () => 0, calls: () => assembly.services.running.size })
   const ended = pipe.read(conversation)
 
@@ -104,7 +102,7 @@ export async function serveStdio(options: ServeStdioOptions): Promise<ServingStd
     await assembly.services.running.drain(pipe.closed ? 0 : drainGraceMs)
     pipe.close()
     await uncontrolled
-    assembly.close()
+    await assembly.close()
   }
   return {
     socket: control.socket,
@@ -121,101 +119,9 @@ function marked(log: { append(entry: AuditEntry): void }): { append(entry: Audit
   return { append: (entry) => log.append({ ...entry, transport: 'stdio' }) }
 }
 
-/** What is said over one pipe, and what of it is still to be answered. */
-class Conversation implements Host {
-  readonly credential: string
-  sessionId: string | undefined
-  private readonly pipe: Pipe
-  private readonly assembly: Assembly
-  private readonly onRefused: (call: LineCall, fault: Fault) => void
-  private readonly underway = new Map<RequestId, PipeReply>()
-  /** Carries what the server says unasked, in the stateful revisions. */
-  private unasked: PipeReply | undefined
-  private readonly sessionHeader: string
-
-  constructor(pipe: Pipe, assembly: Assembly, credential: string, onRefused: (call: LineCall, fault: Fault) => void) {
-    this.pipe = pipe
-    this.assembly = assembly
-    this.credential = credential
-    this.onRefused = onRefused
-    this.sessionHeader = assembly.services.sessionHeader
-    pipe.onClosed(() => {
-      for (const reply of [...this.underway.values()]) reply.leave()
-      this.unasked?.leave()
-    })
-  }
-
-  isAnswering(id: RequestId): boolean {
-    return this.underway.has(id)
-  }
-
-  /** Guards see one line after the other, so that a cancellation finds what it cancels. Answers come as they are ready. */
-  async line(bytes: Buffer): Promise<void> {
-    const call = new LineCall(this.assembly.gate, this, bytes)
-    try {
-      await this.admit(call)
-    } catch (thrown) {
-      await this.refuse(call, faultOf(thrown))
-    }
-  }
-
-  async overlong(): Promise<void> {
-    const { gate } = this.assembly
-    const call = new LineCall(gate, this, Buffer.alloc(0))
-    Object.assign(call, { requestId: gate.nextRequestId(), startedAt: gate.clock() })
-    await this.refuse(call, new Fault('body.too-large'))
-  }
-
-  private async admit(arrived: LineCall): Promise<void> {
-    const call = await stdio.run(arrived)
-    const { message } = call
-    await this.listen(call)
-    if (message.kind !== 'request') {
-      if (message.kind === 'notification' && message.method === 'notifications/cancelled') this.cancel(message)
-      await this.assembly.dispatch(call, new PipeReply(this.pipe, ignore, ignore))
-      return
-    }
-    const { id } = message
-    const reply = new PipeReply(
-      this.pipe,
-      (name, value) => {
-        if (name === this.sessionHeader) this.sessionId = value
-      },
-      () => this.underway.delete(id),
-    )
-    this.underway.set(id, reply)
-    let answered: unknown
-    try {
-      answered = this.assembly.dispatch(call, reply)
-    } catch (thrown) {
-      this.underway.delete(id)
-      throw thrown
-    }
-    // What comes after it belongs to the session that it opens.
-    if (message.method === 'initialize') await answered
-    else if (answered instanceof Promise) answered.catch((thrown) => void this.refuse(arrived, faultOf(thrown)))
-  }
-
-  /** Leaving a call cancels it in the stateless revision; in the others dispatch does. */
-  private cancel({ params }: Extract<Message, { kind: 'notification' }>): void {
-    const { requestId } = params
-    if (typeof requestId === 'string' || typeof requestId === 'number') this.underway.get(requestId)?.leave()
-  }
-
-  /** A session hears what changes from its first message on. Where its stream was ended, the next message opens it again. */
-  private async listen({ session, principal }: Admitted): Promise<void> {
-    if (session === undefined || this.unasked?.gone === false) return
-    const reply = new PipeReply(this.pipe, ignore, ignore)
-    await openSessionStream(this.assembly.services, { session, principal }, undefined, reply)
-    this.unasked = reply
-  }
-
-  private async refuse(call: LineCall, refused: Fault): Promise<void> {
-    const fault = await chargeRefused(call, refused)
-    this.onRefused(call, fault)
-    const line = refusalLine(fault, call)
-    if (line !== undefined) this.pipe.send(line)
+/** What is said over the pipe. */
+class PipeConversation extends Conversation {
+  protected run(call: LineCall<this>): Awaitable<Admitted> {
+    return stdio.run(call)
   }
 }
-
-function ignore(): void {}

@@ -1,25 +1,29 @@
-import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { ControlParts } from '../admin/parts.ts'
 import type { Sessions } from '../admin/sessions.ts'
 import { watchCatalog } from '../catalog/watch.ts'
+import { listening } from '../config/listening.ts'
 import type { Config } from '../config/schema.ts'
-import type { Log } from '../dispatch/services.ts'
 import type { Fault } from '../errors.ts'
-import { every } from '../every.ts'
-import { ownHosts, publicHosts } from '../guard/own-hosts.ts'
+import { publicHosts } from '../guard/own-hosts.ts'
 import { edge } from '../guard/pipeline.ts'
 import { ProxyRanges } from '../guard/proxy-ranges.ts'
 import { proofAlgorithms } from '../identity/dpop.ts'
+import { Tickets } from '../identity/tickets.ts'
 import { answerHeaders } from '../transport/answer-headers.ts'
+import { Compression } from '../transport/compression.ts'
+import { Connections } from '../transport/connections.ts'
 import { createHttpServer } from '../transport/http-server.ts'
 import { OpenStreams } from '../transport/open-streams.ts'
-import { readTls, type TlsFiles, tlsOptions, tlsWatch } from '../transport/tls.ts'
 import { type AssemblyOptions, assemble } from './assembly.ts'
+import { Certificate } from './certificate.ts'
 import { sessionsOf } from './control-parts.ts'
+import { type Listener, listen, type Place, stop } from './listener.ts'
 import { observeRefusal, requestLog } from './observe.ts'
 import { routesFor } from './routes.ts'
 import { type ServingControl, serveControl, sharedControl } from './serve-admin.ts'
+import { serveSockets } from './serve-sockets.ts'
 
 export interface ServeOptions extends AssemblyOptions {
   /** What the control plane works with, given the sessions of this process. */
@@ -29,8 +33,14 @@ export interface ServeOptions extends AssemblyOptions {
 export interface Serving {
   /** The address of the MCP endpoint. */
   readonly url: string
+  /** The same in clear, where TLS has a port of its own. */
+  readonly clearUrl: string | undefined
   readonly control: Pick<ServingControl, 'url' | 'socket'>
-  /** Takes no new calls, lets those under way finish, ends what is left, and stops listening. */
+  /**
+   * Says that it is not ready and serves on for `server.drainDelayMs`; then takes no new calls, lets those under way finish, ends
+   * what is left, and stops listening. What is answered meanwhile is the last answer on its connection, so that a balancer that
+   * keeps connections takes the next call elsewhere.
+   */
   close(): Promise<void>
 }
 
@@ -49,13 +59,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const { services, dispatch, gate, verify, load, strangers } = assembly
   const { tokens } = installation
 
-  const { certificatePath, keyPath } = config.tls
-  const tlsFiles =
-    certificatePath === undefined || keyPath === undefined
-      ? undefined
-      : { certificatePath: resolve(options.project, certificatePath), keyPath: resolve(options.project, keyPath) }
-  const tls = tlsFiles && readTls(tlsFiles)
-  const scheme = tls === undefined ? 'http' : 'https'
+  const certificate = Certificate.open(config, options.project, clock)
+  if (certificate !== undefined) watch.followCertificate(() => certificate.endsAt)
 
   let base = config.server.publicUrl?.replace(/\/$/, '') ?? ''
   const metadataUrl = () => `${base}/.well-known/oauth-protected-resource${config.server.endpoint}`
@@ -64,113 +69,115 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     bufferBytesMax: limits.streamBufferBytesMax,
     stallMs: limits.streamStallMs,
   })
-  watch.followServing({ streams: () => streams.size, calls: () => services.running.size })
-  const routes = routesFor({
-    config,
-    services,
-    dispatch,
-    resource: () => `${base}${config.server.endpoint}`,
-    ready: () => !load.draining && !load.behind && watch.isWell(),
-    keySet: () => tokens.signingKeys.keySet,
-  })
+  const tickets = config.webSocket.enabled ? new Tickets(options.random) : undefined
+  watch.followServing({ streams: () => streams.size + (sockets?.size ?? 0), calls: () => services.running.size })
+  let leaving = false
+  const isWell = () => !leaving && !load.behind && watch.isWell()
+  const routesWith = (ready: () => boolean) =>
+    routesFor({
+      ...{ config, services, dispatch, ready, tickets },
+      resource: () => `${base}${config.server.endpoint}`,
+      keySet: () => tokens.signingKeys.keySet,
+    })
   const onRefused = (call: Parameters<typeof observeRefusal>[0], fault: Fault) =>
     observeRefusal(call, fault, { audit: installation.audit, strangers, watch, log, clock })
+  const sockets = tickets && serveSockets({ config, assembly, tickets, onRefused })
   const controlled = {
-    ...{ config, gate, tls, log, onRefused, folder: resolve(options.project, config.store.folder) },
+    ...{ config, gate, log, onRefused, folder: resolve(options.project, config.store.folder) },
+    tls: certificate?.material,
     parts: options.control(sessions && sessionsOf(sessions, clock)),
     verify: verify('control'),
   }
   const shared = config.admin.listener === 'shared' ? sharedControl(controlled) : undefined
-  const headers = answerHeaders({
-    tls: tls !== undefined || base.startsWith('https:'),
-    exposed: config.cors.exposedHeaders,
-    rateForms: config.rateLimit.headers,
-    style: shared?.style,
-  })
-  const server = createHttpServer({
-    gate,
-    routes: shared === undefined ? routes : { get: (path) => routes.get(path) ?? shared.routes.get(path) },
-    problem: shared?.problem,
-    headers,
-    streams,
-    tls,
-    bounds: limits,
-    challenge: () => `Bearer resource_metadata="${metadataUrl()}"`,
-    proofs: config.identity.issuers.some(({ dpop }) => dpop === 'required') ? proofAlgorithms.join(' ') : undefined,
-    edge: (call) => edge.run(call),
-    onRefused,
-    onUnread: onRefused,
-    onAnswered: requestLog(config.log.requests, log, gate, {
-      route: (path) => routes.has(path),
-      method: assembly.isMethod,
-    }),
-  })
-
-  assembly.follow()
-  const uncertain = (cause: unknown) => log.error({ err: cause }, 'looking for a renewed certificate failed')
-  let renewing: NodeJS.Timeout | undefined
-
-  await new Promise<void>((listening, failed) => {
-    server.once('error', (cause) => failed(listenFailure(cause, config)))
-    server.listen(config.server.port, config.server.host, listening)
-  })
-  const { port } = server.address() as AddressInfo
-  const own = ownHosts(config.server.host, port)
-  if (base === '') base = `${scheme}://${own[0]}`
-  tokens.doors.serveAt(base)
-  tokens.doors.open('mcp', `${base}${config.server.endpoint}`)
-  if (hosts !== undefined && config.server.allowedHosts === undefined) {
-    for (const host of [...own, ...publicHosts(base)]) hosts.add(host)
+  const connections = new Connections(limits)
+  const { enabled, dangerouslyIncludeCredentialed: credentialed } = config.compression
+  const compression = enabled ? new Compression({ ...config.compression, credentialed }) : undefined
+  const httpServer = (scheme: 'http' | 'https') => {
+    const routes = routesWith(scheme === 'https' ? () => isWell() && certificate?.isCurrent() === true : isWell)
+    return createHttpServer({
+      gate,
+      routes: shared === undefined ? routes : { get: (path) => routes.get(path) ?? shared.routes.get(path) },
+      problem: shared?.problem,
+      headers: answerHeaders({
+        tls: scheme === 'https' || config.server.publicUrl?.startsWith('https:') === true,
+        exposed: config.cors.exposedHeaders,
+        rateForms: config.rateLimit.headers,
+        style: shared?.style,
+        compressed: compression !== undefined,
+      }),
+      streams,
+      compression,
+      tls: scheme === 'https' ? certificate?.material : undefined,
+      bounds: limits,
+      connections,
+      challenge: () => `Bearer resource_metadata="${metadataUrl()}"`,
+      proofs: config.identity.issuers.some(({ dpop }) => dpop === 'required') ? proofAlgorithms.join(' ') : undefined,
+      edge: (call) => edge.run(call),
+      upgrades: sockets?.upgrades,
+      onRefused,
+      onUnread: onRefused,
+      onAnswered: requestLog(config.log.requests, log, gate, {
+        route: (path) => routes.has(path),
+        method: assembly.isMethod,
+      }),
+    })
   }
 
-  const control = await serveControl(controlled).catch(async (error: unknown) => {
-    assembly.close()
-    await new Promise((closed) => server.close(closed).closeAllConnections())
+  const open: Listener<ReturnType<typeof httpServer>>[] = []
+  let control: ServingControl
+  try {
+    await assembly.follow()
+    for (const place of placesOf(config)) open.push(await listen(httpServer(place.scheme), place))
+    if (base === '') base = open[0]!.url
+    tokens.doors.serveAt(base)
+    tokens.doors.open('mcp', `${base}${config.server.endpoint}`)
+    if (hosts !== undefined && config.server.allowedHosts === undefined) {
+      for (const host of [...open.flatMap((listener) => listener.hosts), ...publicHosts(base)]) hosts.add(host)
+    }
+    control = await serveControl(controlled)
+  } catch (error) {
+    await assembly.close()
+    for (const { server } of open) {
+      server.closeAllConnections()
+      await stop(server)
+    }
     throw error
-  })
-  if (tlsFiles !== undefined) renewing = every(1_000, renewTls([server, ...control.servers], tlsFiles, log), uncertain)
-  shared?.serveAt(base)
+  }
+  const servers = open.map(({ server }) => server)
+  const renewing = certificate?.follow([...servers, ...control.servers], log)
+  for (const { url } of [{ url: base }, ...open]) shared?.serveAt(url)
   const controlBase = shared === undefined ? control.url : base
   if (controlBase !== undefined) tokens.doors.open('control', `${controlBase}/api`)
 
   const watching = options.mode === 'dev' ? watchCatalog(assembly.folder, assembly.reload) : undefined
 
+  const endpoints = open.map(({ url }) => `${url}${config.server.endpoint}`)
   return {
-    url: `${scheme}://${own[0]}${config.server.endpoint}`,
+    url: endpoints[0]!,
+    clearUrl: endpoints[1],
     control: { url: control.url, socket: control.socket },
     async close() {
-      load.draining = true
+      leaving = true
+      connections.ending = true
       await watching?.close()
-      const closed = new Promise<void>((done) => server.close(() => done()))
-      const uncontrolled = control.close()
-      await services.running.drain(drainGraceMs)
-      server.closeIdleConnections()
-      setTimeout(() => server.closeAllConnections(), 1_000).unref()
-      await Promise.all([closed, uncontrolled])
+      if (config.server.drainDelayMs > 0) await wait(config.server.drainDelayMs)
+      load.draining = true
+      const ended = services.running.drain(drainGraceMs).then(() => sockets?.close())
+      await Promise.all([...servers.map((server) => stop(server, ended)), control.close()])
       clearInterval(renewing)
-      assembly.close()
+      await assembly.close()
     },
   }
 }
 
-/** Takes a renewed certificate for new connections; those that are open keep theirs. One that cannot be used is told, and the old one stays. */
-function renewTls(servers: readonly ReturnType<typeof createHttpServer>[], files: TlsFiles, log: Log): () => void {
-  const changed = tlsWatch(files)
-  return () => {
-    if (!changed()) return
-    try {
-      const material = { ...tlsOptions, ...readTls(files) }
-      for (const server of servers) if ('setSecureContext' in server) server.setSecureContext(material)
-      log.info({}, 'took the renewed certificate')
-    } catch (error) {
-      log.error({}, `kept the certificate as it was: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
-}
-
-function listenFailure(cause: NodeJS.ErrnoException, config: Config): Error {
-  const { host, port } = config.server
-  if (cause.code === 'EADDRINUSE')
-    return new Error(`${host}:${port} is in use; choose another with PORT or server.port`, { cause })
-  return new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })
+/** TLS comes first: it is what clients elsewhere call, and what metadata and tokens name where no public address is set. */
+function placesOf(config: Config): readonly Place[] {
+  const { clear, tls } = listening(config)
+  const what = 'the MCP endpoint'
+  const instead = 'choose another with PORT or server.port'
+  const ofItsOwn = 'choose another with HTTPS_PORT or tls.port'
+  return [
+    ...(tls === undefined ? [] : [{ ...tls, scheme: 'https' as const, what, instead: clear ? ofItsOwn : instead }]),
+    ...(clear === undefined ? [] : [{ ...clear, scheme: 'http' as const, what, instead }]),
+  ]
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Session, SessionCaps, SessionStore } from './session-store.ts'
+import type { Session, SessionCaps, SessionPage, SessionStore } from './session-store.ts'
 
 export interface SessionStoreOpened {
   readonly store: SessionStore
@@ -67,6 +67,18 @@ export function sessionStoreContract(name: string, open: (idleMs: number) => Pro
       expect(await isThere(session)).toBe(true)
     })
 
+    test('SE-03: a look finds what a use would, as it is now, and is no use', async () => {
+      const session = await put(sessionOf('alice'))
+      expect(await store.peek(session.id, 'alice', now)).toEqual(session)
+      expect(await store.peek(session.id, 'bob', now)).toBeUndefined()
+      expect(await store.peek('none', 'alice', now)).toBeUndefined()
+      await store.update(session.id, { subscriptions: new Set(['note://1']) }, now)
+      expect((await store.peek(session.id, 'alice', now))?.subscriptions).toEqual(new Set(['note://1']))
+      expect(await store.peek(session.id, 'alice', now + idleMs - 1)).toBeDefined()
+      expect(await store.peek(session.id, 'alice', now + idleMs)).toBeUndefined()
+      expect(await isThere(session, now + idleMs)).toBe(false)
+    })
+
     test('finds nothing by an id that was never given', async () => {
       await put(sessionOf('alice'))
       for (const id of ['', 'none', 'constructor', '__proto__', "' OR 1=1 --"])
@@ -109,6 +121,30 @@ export function sessionStoreContract(name: string, open: (idleMs: number) => Pro
       expect((await store.find(other.id, 'alice', now))?.logLevel).toBeUndefined()
     })
 
+    test('changes that come at once are all made, each of what the one before it left', async () => {
+      const { id } = await put(sessionOf('alice'))
+      const uris = Array.from({ length: 4 }, (_, at) => `a://${at}`)
+      const add = (uri: string) =>
+        store.update(id, ({ subscriptions }) => ({ subscriptions: new Set(subscriptions).add(uri) }), now)
+      await Promise.all(uris.map(add))
+      const found = await store.peek(id, 'alice', now)
+      expect([...(found?.subscriptions ?? [])].sort()).toEqual(uris)
+    })
+
+    test('a change that throws changes nothing', async () => {
+      const session = await put(sessionOf('alice', { logLevel: 'error' }))
+      const refuse = async () =>
+        store.update(
+          session.id,
+          () => {
+            throw new RangeError('too many')
+          },
+          now,
+        )
+      await expect(refuse()).rejects.toThrow('too many')
+      expect((await store.find(session.id, 'alice', now))?.logLevel).toBe('error')
+    })
+
     test('a change to a session that is gone does nothing', async () => {
       const session = await put(sessionOf('alice'))
       await store.end(session.id, 'alice', now)
@@ -132,16 +168,69 @@ export function sessionStoreContract(name: string, open: (idleMs: number) => Pro
       expect(await store.end(session.id, 'alice', session.expiresAt)).toBe(false)
     })
 
-    test('ends all sessions of a principal at once, and no other', async () => {
+    const nothing = { credentials: [], principals: [], tenants: [], upTo: 0 }
+    const left = async () =>
+      (await store.list({ everyTenant: true }, { limit: 100 }, now)).map(({ session }) => session.binding).sort()
+
+    test('AK-07: ends all that was opened with a credential at once, tells it once, and ends no other', async () => {
       const ids = []
       for (let each = 0; each < 3; each++) ids.push((await put(sessionOf('alice'))).id)
       const other = await put(sessionOf('bob'))
-      expect(await store.endBound('alice', now)).toBe(3)
-      expect(await store.endBound('alice', now)).toBe(0)
+      const alice = { ...nothing, credentials: [{ credential: 'key_alice' }, { credential: 'key_nobody' }] }
+      expect(await store.endWithdrawn(alice, now)).toBe(3)
+      expect(await store.endWithdrawn(alice, now)).toBe(0)
       expect(over.sort()).toEqual(ids.sort())
       for (const id of ids) expect(await store.find(id, 'alice', now)).toBeUndefined()
       expect(await isThere(other)).toBe(true)
       expect(await store.count(now)).toBe(1)
+    })
+
+    test('AK-07: one of two credentials of a principal takes its own sessions with it', async () => {
+      await put(sessionOf('laptop', { principal: 'usr_alice' }))
+      await put(sessionOf('phone', { principal: 'usr_alice' }))
+      expect(await store.endWithdrawn({ ...nothing, credentials: [{ credential: 'key_phone' }] }, now)).toBe(1)
+      expect(await left()).toEqual(['laptop'])
+      expect(await store.endWithdrawn({ ...nothing, principals: ['usr_nobody', 'usr_alice'] }, now)).toBe(1)
+      expect(await left()).toEqual([])
+    })
+
+    test('AU-04: what is withdrawn in one tenant goes on in another, and a tenant ends whole', async () => {
+      for (const tenant of ['a', 'b', 'c'])
+        await put(sessionOf(`alice in ${tenant}`, { tenant, credential: 'subject' }))
+      await put(sessionOf('bob in a'))
+      await put(sessionOf('bob in b', { tenant: 'b' }))
+      expect(await store.endWithdrawn({ ...nothing, credentials: [{ credential: 'subject', tenant: 'a' }] }, now)).toBe(
+        1,
+      )
+      expect(await left()).toEqual(['alice in b', 'alice in c', 'bob in a', 'bob in b'])
+      expect(await store.endWithdrawn({ ...nothing, tenants: ['b', 'nowhere'] }, now)).toBe(2)
+      expect(await left()).toEqual(['alice in c', 'bob in a'])
+    })
+
+    test('remembers up to where it ended what was withdrawn, and never goes back', async () => {
+      const before = (await store.withdrawnUpTo()) ?? 0
+      await store.endWithdrawn({ ...nothing, upTo: before + 7 }, now)
+      expect(await store.withdrawnUpTo()).toBe(before + 7)
+      await store.endWithdrawn({ ...nothing, upTo: before + 3 }, now)
+      expect(await store.withdrawnUpTo()).toBe(before + 7)
+    })
+
+    test('ends very many at once, and places are free again', async () => {
+      const credentials = Array.from({ length: 1_201 }, (_, at) => ({ credential: `key_${at}` }))
+      for (const at of [0, 499, 500, 1_200]) await put(sessionOf(String(at)))
+      expect(await store.endWithdrawn({ ...nothing, credentials }, now)).toBe(4)
+      expect(await store.open(sessionOf('0'), { ...wide, total: 1 }, now)).toBe('opened')
+    })
+
+    test('what is withdrawn while sessions open ends each of them or finds it not there yet', async () => {
+      const withdrawals = { ...nothing, credentials: [{ credential: 'key_alice' }] }
+      const opened = Array.from({ length: 20 }, () => sessionOf('alice'))
+      const all = opened.map(async (session) => store.open(session, wide, now))
+      const ended = await store.endWithdrawn(withdrawals, now)
+      await Promise.all(all)
+      expect((await store.endWithdrawn(withdrawals, now)) + ended).toBe(20)
+      expect(await store.count(now)).toBe(0)
+      expect(over.sort()).toEqual(opened.map(({ id }) => id).sort())
     })
 
     test.each<[keyof SessionCaps, Partial<Session>, Partial<Session>]>([
@@ -228,6 +317,38 @@ export function sessionStoreContract(name: string, open: (idleMs: number) => Pro
       ])
       expect(await store.list({ tenant: 'c' }, { limit: 10 }, now)).toEqual([])
       expect(await store.list({ tenant: 'a' }, { limit: 10, after: 'constructor' }, now)).toEqual([])
+    })
+
+    test('an administrator sees those of one principal, or of one credential, page by page', async () => {
+      for (let each = 0; each < 3; each++) await put(sessionOf('laptop', { principal: 'usr_alice' }))
+      await put(sessionOf('phone', { principal: 'usr_alice' }))
+      await put(sessionOf('bob'))
+      const bindings = async (page: Partial<SessionPage>) =>
+        (await store.list(everyTenant, { limit: 10, ...page }, now)).map(({ session }) => session.binding).sort()
+      expect(await bindings({ principal: 'usr_alice' })).toEqual(['laptop', 'laptop', 'laptop', 'phone'])
+      expect(await bindings({ credential: 'key_phone' })).toEqual(['phone'])
+      expect(await bindings({ principal: 'usr_alice', credential: 'key_bob' })).toEqual([])
+      expect(await bindings({ principal: 'usr_nobody' })).toEqual([])
+      const [first, second] = await store.list(everyTenant, { limit: 2, principal: 'usr_alice' }, now)
+      const rest = await store.list(everyTenant, { limit: 9, principal: 'usr_alice', after: second!.id }, now)
+      expect(rest).toHaveLength(2)
+      expect(rest.map(({ id }) => id)).not.toContain(first!.id)
+      expect(await store.list({ tenant: 'b' }, { limit: 9, principal: 'usr_alice' }, now)).toEqual([])
+    })
+
+    test('a listing goes on over what ends and opens between its pages, and shows none twice', async () => {
+      for (let each = 0; each < 6; each++) await put(sessionOf(`user${each}`))
+      const first = await store.list(everyTenant, { limit: 3 }, now)
+      await store.endListed(everyTenant, first[2]!.id, now)
+      const rest = await store.list(everyTenant, { limit: 3, after: first[2]!.id }, now)
+      await store.endListed(everyTenant, rest[0]!.id, now)
+      await put(sessionOf('late'))
+      const last = await store.list(everyTenant, { limit: 10, after: rest.at(-1)!.id }, now)
+      const shown = [...first, ...rest, ...last].map(({ session }) => session.binding)
+      expect(new Set(shown).size).toBe(shown.length)
+      expect(shown.filter((binding) => binding !== 'late').sort()).toEqual(
+        Array.from({ length: 6 }, (_, each) => `user${each}`),
+      )
     })
 
     test('AU-05: what an administrator names tells nothing of the id that the client holds, and reaches one tenant', async () => {

@@ -34,6 +34,22 @@ export interface SessionPage {
   /** The id of the last of the page before. */
   readonly after?: string
   readonly limit: number
+  /** Only those that this principal opened. */
+  readonly principal?: string
+  /** Only those that were opened with the credential of this public id. */
+  readonly credential?: string
+}
+
+/** Who may call no more. */
+export interface Withdrawals {
+  /** By public id; in one tenant alone where one is named. */
+  readonly credentials: readonly { readonly credential: string; readonly tenant?: string | undefined }[]
+  /** Users, by id: whatever they showed. */
+  readonly principals: readonly string[]
+  /** All that belong to these. */
+  readonly tenants: readonly string[]
+  /** The revision of the identities up to which this is all that was withdrawn. */
+  readonly upTo: number
 }
 
 export interface SessionCaps {
@@ -41,6 +57,10 @@ export interface SessionCaps {
   readonly perTenant: number
   readonly total: number
 }
+
+/** What the client may set of its session. */
+type Settable = Partial<Pick<Session, 'logLevel' | 'subscriptions'>>
+export type SessionChange = Settable | ((session: Pick<Session, keyof Settable>) => Settable)
 
 /**
  * Where sessions live. A verb is one atomic act; time is an argument. A session that is unknown, ended, expired or bound
@@ -51,12 +71,25 @@ export interface SessionStore {
   open(session: Session, caps: SessionCaps, now: Instant): Awaitable<'opened' | 'full'>
   /** Finds a live session of this binding and notes that it was used. */
   find(id: string, binding: string, now: Instant): Awaitable<Session | undefined>
-  /** Changes what the client may set. Nothing happens where the session is gone. */
-  update(id: string, change: Partial<Pick<Session, 'logLevel' | 'subscriptions'>>, now: Instant): Awaitable<void>
+  /** A live session of this binding as it is now, whoever changed it last. To look is no use. */
+  peek(id: string, binding: string, now: Instant): Awaitable<Session | undefined>
+  /**
+   * Changes what the client may set: to these values, or to what `change` makes of the session as it is now, which may be asked
+   * again where somebody else changes it meanwhile. What it throws is thrown. Nothing happens where the session is gone.
+   */
+  update(id: string, change: SessionChange, now: Instant): Awaitable<void>
   /** Ends a session of this binding: true where this call ended it. */
   end(id: string, binding: string, now: Instant): Awaitable<boolean>
-  /** Ends every session opened with this binding; answers how many. */
-  endBound(binding: string, now: Instant): Awaitable<number>
+  /**
+   * Ends every session that was opened with what is withdrawn, and remembers that it was done up to there. Answers how many.
+   * Doing it again ends what was opened meanwhile.
+   */
+  endWithdrawn(withdrawals: Withdrawals, now: Instant): Awaitable<number>
+  /**
+   * Up to which revision that was done by whoever shares these sessions: what is withdrawn after it has to be ended yet.
+   * `undefined` where none was ever opened before this process, so that nothing has.
+   */
+  withdrawnUpTo(): Awaitable<number | undefined>
   /** Drops what has expired; answers how many. */
   sweep(now: Instant): Awaitable<number>
   /** A page of the sessions alive now, in the order of their ids. A page shorter than `limit` is the last. To look is no use. */

@@ -1,4 +1,5 @@
 import type { Rate } from '../guard/limit-calls.ts'
+import { KnownHead } from './known-head.ts'
 import { type RateHeaderForm, type RateHeaders, rateHeaderNames, rateHeaders } from './rate-headers.ts'
 
 /** Headers of every answer (OWASP ASVS 5.0 V3.4, V14.3.2), as the flat list that `writeHead` takes. */
@@ -11,6 +12,9 @@ export interface AnswerHeaders {
   readonly exposed: string
   /** Adds what is left of the limit that is nearest its end. */
   readonly rate: RateHeaders
+  readonly rateNames: readonly string[]
+  /** The head of a JSON answer that has nothing else to say. */
+  readonly plain: KnownHead
 }
 
 const protocolExposed = ['Mcp-Session-Id', 'WWW-Authenticate', 'Retry-After']
@@ -22,6 +26,8 @@ export function answerHeaders(options: {
   readonly rateForms?: readonly RateHeaderForm[]
   /** The hash of a style sheet that a page of ours holds. */
   readonly style?: string | undefined
+  /** Whether some answers are compressed, so that a cache asks for which clients. */
+  readonly compressed?: boolean
 }): AnswerHeaders {
   const { rateForms = ['standard'] } = options
   const all = [
@@ -32,7 +38,7 @@ export function answerHeaders(options: {
     'Content-Security-Policy',
     `default-src 'none'; frame-ancestors 'none'${options.style === undefined ? '' : `; style-src '${options.style}'; base-uri 'none'; form-action 'none'`}`,
     'Vary',
-    'Origin',
+    options.compressed === true ? 'Origin, Accept-Encoding' : 'Origin',
   ]
   if (options.tls) all.push('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
   return {
@@ -42,6 +48,8 @@ export function answerHeaders(options: {
     none: all,
     exposed: [...new Set([...protocolExposed, ...rateHeaderNames(rateForms), ...options.exposed])].join(', '),
     rate: rateHeaders(rateForms),
+    rateNames: rateHeaderNames(rateForms),
+    plain: new KnownHead(),
   }
 }
 

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { Fault } from '../errors.ts'
 import type { Gate, Head } from '../guard/gate.ts'
 import type { Rate } from '../guard/limit-calls.ts'
+import { thumbprintOf } from './client-certificates.ts'
 
 /** How many requests of one connection are being answered. */
 export interface Slots {
@@ -68,6 +69,11 @@ export class HttpCall implements Head {
 
   get peerAddress(): string {
     return this.request.socket.remoteAddress ?? ''
+  }
+
+  /** The thumbprint of the client's certificate, where it has shown one that is good. */
+  get certificateThumbprint(): string | undefined {
+    return thumbprintOf(this.request.socket)
   }
 
   readBody(bytesMax: number): Promise<Buffer> {

@@ -2,6 +2,8 @@ import type { ServerResponse } from 'node:http'
 import { pipeline, Readable } from 'node:stream'
 import type { Reply } from '../call.ts'
 import { type AnswerHeaders, addRate, corsHeaders } from './answer-headers.ts'
+import type { Compression } from './compression.ts'
+import type { Connections } from './connections.ts'
 import type { HttpCall } from './http-call.ts'
 import type { HttpOptions, OnAnswered } from './http-server.ts'
 import type { OpenStreams } from './open-streams.ts'
@@ -15,8 +17,10 @@ export class HttpReply implements Reply {
   private readonly response: ServerResponse
   private readonly headers: AnswerHeaders
   private readonly streams: OpenStreams
+  private readonly connections: Connections | undefined
   private readonly call: HttpCall
   private readonly onAnswered: OnAnswered | undefined
+  private readonly compression: Compression | undefined
   private extra: string[] | undefined
   private listener: (() => void) | undefined
   private over = false
@@ -26,13 +30,21 @@ export class HttpReply implements Reply {
   constructor(
     response: ServerResponse,
     call: HttpCall,
-    { headers, streams, onAnswered }: Pick<HttpOptions, 'headers' | 'streams' | 'onAnswered'>,
+    {
+      headers,
+      streams,
+      connections,
+      onAnswered,
+      compression,
+    }: Pick<HttpOptions, 'headers' | 'streams' | 'connections' | 'onAnswered' | 'compression'>,
   ) {
     this.response = response
     this.call = call
     this.headers = headers
     this.streams = streams
+    this.connections = connections
     this.onAnswered = onAnswered
+    this.compression = compression
   }
 
   get gone(): boolean {
@@ -73,12 +85,42 @@ export class HttpReply implements Reply {
       this.onAnswered?.(this.call, 200, undefined)
       return
     }
-    const head = this.head(this.headers.json)
+    const packed = this.compression?.pack(this.call, message)
+    if (packed !== undefined) {
+      this.answerPacked(status, this.head(this.headers.json), packed)
+      return
+    }
     const bytes = Buffer.byteLength(message)
+    if (status === 200 && this.extra === undefined && this.call.origin === undefined) this.answerPlainly(message, bytes)
+    else this.answerAs(status, this.head(this.headers.json), message, bytes)
+    this.onAnswered?.(this.call, status, bytes)
+  }
+
+  /** As nearly every call is answered. */
+  private answerPlainly(message: string, bytes: number): void {
+    const { json, plain } = this.headers
+    const rate: string[] = []
+    addRate(rate, this.call, this.headers)
+    if (plain.send(this.response, message, bytes, rate)) return
+    this.answerAs(200, [...json, ...rate], message, bytes)
+    plain.learn(this.response, this.headers.rateNames)
+  }
+
+  private answerPacked(status: number, head: string[], packed: Buffer | Promise<Buffer>): void {
+    if (packed instanceof Promise) {
+      void packed.then((bytes) => this.answerPacked(status, head, bytes)).catch(() => this.response.destroy())
+    } else if (this.response.destroyed) this.onAnswered?.(this.call, clientLeft, undefined)
+    else {
+      head.push('Content-Encoding', 'gzip')
+      this.answerAs(status, head, packed, packed.length)
+      this.onAnswered?.(this.call, status, packed.length)
+    }
+  }
+
+  private answerAs(status: number, head: string[], message: string | Buffer, bytes: number): void {
     head.push('Content-Length', String(bytes))
     this.response.writeHead(status, head)
     this.response.end(message)
-    this.onAnswered?.(this.call, status, bytes)
   }
 
   document(text: string | AsyncIterable<string>, type: string, status: number): void {
@@ -87,10 +129,13 @@ export class HttpReply implements Reply {
     const head = this.head(this.headers.none)
     head.push('Content-Type', type)
     if (typeof text === 'string') {
+      const packed = this.compression?.pack(this.call, text)
+      if (packed !== undefined) {
+        this.answerPacked(status, head, packed)
+        return
+      }
       const bytes = Buffer.byteLength(text)
-      head.push('Content-Length', String(bytes))
-      this.response.writeHead(status, head)
-      this.response.end(text)
+      this.answerAs(status, head, text, bytes)
       this.onAnswered?.(this.call, status, bytes)
       return
     }
@@ -129,6 +174,7 @@ export class HttpReply implements Reply {
 
   private end(): void {
     this.over = true
+    if (this.connections?.ending) this.response.shouldKeepAlive = false
     this.call.answered()
     // Patience was with the call. A reader who does not take the answer has the time of any other.
     if (this.patient) this.response.setTimeout(this.streams.stallMs)

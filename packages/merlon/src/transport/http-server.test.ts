@@ -7,6 +7,7 @@ import { Fault } from '../errors.ts'
 import { gateWith, limiterWith } from '../guard/arrival.fixture.ts'
 import { known, open } from '../guard/pipeline.ts'
 import { answerHeaders } from './answer-headers.ts'
+import { Connections } from './connections.ts'
 import { createHttpServer } from './http-server.ts'
 import { OpenStreams } from './open-streams.ts'
 import { verb } from './routes.ts'
@@ -14,6 +15,7 @@ import { verb } from './routes.ts'
 const refusals: string[] = []
 const unread: string[] = []
 const held: Reply[] = []
+const connections = new Connections({ connectionsMax: 50, connectionsPerAddressMax: 40 })
 /** The client of a request that is not read before has left. */
 let left = Promise.withResolvers<void>()
 const gate = gateWith({
@@ -68,6 +70,7 @@ const server = createHttpServer({
   ]),
   headers: answerHeaders({ tls: true, exposed: ['X-Own'] }),
   streams: new OpenStreams({ heartbeatMs: 15_000, bufferBytesMax: 1_000, stallMs: 1_000 }),
+  connections,
   bounds: { connectionsMax: 50, connectionsPerAddressMax: 40, callsPerConnectionMax: 2 },
   challenge: () => 'Bearer realm="r"',
   edge: (call) => open.run(call),
@@ -320,4 +323,20 @@ describe('a connection', () => {
     for await (const chunk of socket) received += String(chunk)
     expect(received.match(/HTTP\/1\.1 200/g)).toHaveLength(2)
   })
+})
+
+test('once the server is about to stop each answer is the last on its connection, that of a call under way too', async () => {
+  held.length = 0
+  const keeping = (path: string) => send(`GET ${path} HTTP/1.1\r\nHost: here\r\n\r\n`)
+  const underway = keeping('/hold')
+  await expect.poll(() => held).toHaveLength(1)
+  connections.ending = true
+  try {
+    held[0]!.answer('{}', 200)
+    // Each ends when the server closes the connection.
+    for (const answered of [await underway, await keeping('/json'), await keeping('/none'), await keeping('/nowhere')])
+      expect(headOf(answered).filter((line) => line.startsWith('connection:'))).toEqual(['connection: close'])
+  } finally {
+    connections.ending = false
+  }
 })

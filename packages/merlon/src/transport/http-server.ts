@@ -1,22 +1,23 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Reply } from '../call.ts'
 import { Fault, faultOf } from '../errors.ts'
 import type { Arrival, Gate } from '../guard/gate.ts'
 import { chargeRefused } from '../guard/limit-calls.ts'
-import { addressBucket } from '../guard/proxy-ranges.ts'
 import type { AnswerHeaders } from './answer-headers.ts'
+import { demandCertificates } from './client-certificates.ts'
+import type { Compression } from './compression.ts'
+import { type ConnectionBounds, Connections } from './connections.ts'
 import { HttpCall, type Slots } from './http-call.ts'
 import { HttpReply } from './http-reply.ts'
 import type { OpenStreams } from './open-streams.ts'
 import { refuse } from './refuse.ts'
 import type { RouteTable } from './routes.ts'
 import { type TlsMaterial, tlsOptions } from './tls.ts'
+import { onUpgrade, type Upgrades } from './upgrade.ts'
 
-export interface HttpBounds {
-  readonly connectionsMax: number
-  readonly connectionsPerAddressMax: number
+export interface HttpBounds extends ConnectionBounds {
   readonly callsPerConnectionMax: number
 }
 
@@ -32,7 +33,11 @@ export interface HttpOptions {
   readonly routes: RouteTable
   readonly headers: AnswerHeaders
   readonly streams: OpenStreams
+  /** Compresses what may be. Default: nothing is. */
+  readonly compression?: Compression | undefined
   readonly bounds: HttpBounds
+  /** Counts the connections of several listeners as one. Default: those of this one. */
+  readonly connections?: Connections
   /** Speaks TLS with these, and nothing else. */
   readonly tls: TlsMaterial | undefined
   /** The value of WWW-Authenticate without error and scope. */
@@ -43,6 +48,8 @@ export interface HttpOptions {
   readonly edge: (call: Arrival) => unknown
   /** The body of a refusal where it is a problem document (RFC 9457). Default: nowhere. `path` is unknown where nothing could be read. */
   readonly problem?: Problem | undefined
+  /** Opens sockets. Where there is none, a request that asks for one is refused like any other that is not plain. */
+  readonly upgrades?: Upgrades | undefined
   /** Told of each answer that is complete; `bytes` of its body, where that was no stream. */
   readonly onAnswered?: OnAnswered | undefined
   /** Records a refusal: called exactly once for each. */
@@ -66,7 +73,7 @@ export function createHttpServer(options: HttpOptions): Server | TlsServer {
     noDelay: true,
   }
   const server: Server | TlsServer =
-    options.tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...tlsOptions, ...options.tls })
+    options.tls === undefined ? createServer(settings) : tlsServer(settings, options.tls, options)
   // Node must drop no header line unseen: a guard counts them (TR-05).
   server.maxHeadersCount = 0
   server.maxConnections = bounds.connectionsMax
@@ -87,6 +94,7 @@ export function createHttpServer(options: HttpOptions): Server | TlsServer {
       return
     }
     slots.latest = response
+    if (options.connections?.ending) response.shouldKeepAlive = false
     const call = new HttpCall(request, response, gate, slots)
     const reply = (): Reply => new HttpReply(response, call, options)
     const fail = (thrown: unknown) => {
@@ -118,21 +126,14 @@ export function createHttpServer(options: HttpOptions): Server | TlsServer {
   // An expectation that we do not know is no reason for an answer of Node's own, past the guards and without our headers.
   server.on('checkExpectation', onRequest)
 
-  const perAddress = new Map<string, number>()
-  server.on('connection', (socket: Socket) => {
-    const bucket = addressBucket(socket.remoteAddress ?? '')
-    const open = perAddress.get(bucket) ?? 0
-    if (open >= bounds.connectionsPerAddressMax) {
-      socket.destroy()
-      return
-    }
-    perAddress.set(bucket, open + 1)
-    socket.once('close', () => {
-      const left = (perAddress.get(bucket) ?? 1) - 1
-      if (left <= 0) perAddress.delete(bucket)
-      else perAddress.set(bucket, left)
-    })
-  })
+  const { upgrades } = options
+  if (upgrades !== undefined) {
+    const isFree = (socket: Socket) => (slotsOf.get(socket)?.taken ?? 0) === 0
+    server.on('upgrade', onUpgrade(options, upgrades, isFree))
+  }
+
+  const connections = options.connections ?? new Connections(bounds)
+  server.on('connection', (socket: Socket) => connections.admit(socket))
 
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -170,6 +171,21 @@ export function createHttpServer(options: HttpOptions): Server | TlsServer {
         body,
       ].join('\r\n'),
     )
+  })
+  return server
+}
+
+function tlsServer(
+  settings: ServerOptions,
+  { context, demand }: TlsMaterial,
+  { gate, onUnread }: HttpOptions,
+): TlsServer {
+  const asking = demand === undefined ? {} : { requestCert: true, rejectUnauthorized: false }
+  const server = createTlsServer({ ...settings, ...tlsOptions, ...asking, ...context })
+  if (demand === undefined) return server
+  demandCertificates(server, demand, (socket, reason) => {
+    const address = gate.proxies.clientAddress(socket.remoteAddress ?? '', undefined)
+    onUnread({ requestId: gate.nextRequestId(), address }, new Fault('credential.certificate', { reason }))
   })
   return server
 }

@@ -1,12 +1,12 @@
 import type { Gate, Head } from '../guard/gate.ts'
 import type { Rate } from '../guard/limit-calls.ts'
-import { type Host, type LocalArrival, noHead } from '../guard/local.ts'
+import type { Host, LocalArrival } from '../guard/local.ts'
 
-/** One line on its way through the guards. What they prove is assigned to it; declared here, so that all have one shape. */
-export class LineCall implements LocalArrival {
+/** One message on its way through the guards. What they prove is assigned to it; declared here, so that all have one shape. */
+export class LineCall<H extends Host = Host> implements LocalArrival {
   readonly gate: Gate
-  readonly host: Host
-  readonly head: Head = noHead
+  readonly host: H
+  readonly head: Head
   body: Buffer
   requestId: string | undefined = undefined
   startedAt: number | undefined = undefined
@@ -24,9 +24,10 @@ export class LineCall implements LocalArrival {
   rate: Rate | undefined = undefined
   reserved: unknown = undefined
 
-  constructor(gate: Gate, host: Host, body: Buffer) {
+  constructor(gate: Gate, host: H, body: Buffer) {
     this.gate = gate
     this.host = host
+    this.head = host.head
     this.body = body
   }
 }

@@ -24,7 +24,7 @@ describe('the body of a refusal', () => {
     const why: FaultDetail[] = [
       { reason: 'session' },
       { reason: 'event-id' },
-      { reason: 'history-lost' },
+      { reason: 'withheld' },
       { reason: 'ended', cause: new Error('x') },
     ]
     const bodies = (message: Message | undefined, envelope: Envelope | undefined) =>

@@ -1,7 +1,8 @@
 import { PassThrough, Writable } from 'node:stream'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Pipe, PipeReply } from './stdio.ts'
+import { ChannelReply } from './channel.ts'
+import { Pipe } from './stdio.ts'
 
 /** What a reader has taken. One that is stopped takes nothing. */
 class Reader extends Writable {
@@ -166,7 +167,7 @@ describe('the way back', () => {
       output,
       pipe,
       said,
-      reply: new PipeReply(
+      reply: new ChannelReply(
         pipe,
         (name, value) => said.push(`${name}: ${value}`),
         () => said.push('over'),

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
-import type { Awaitable, Reply } from '../call.ts'
+import type { Awaitable } from '../call.ts'
+import type { Channel } from './channel.ts'
 
 /** Where lines are written: a stream, or as much of one. */
 export interface LineOutput {
@@ -33,7 +34,7 @@ const empty = Buffer.alloc(0)
  * Messages over a pair of streams, one on a line (MCP, stdio). It moves bytes and has no opinions: a line is bounded, the
  * rest of one that is longer is skipped, and nothing more is read while what was written has not been taken.
  */
-export class Pipe {
+export class Pipe implements Channel {
   private readonly options: PipeOptions
   private kept = empty
   private size = 0
@@ -75,12 +76,10 @@ export class Pipe {
     }
   }
 
-  /** Writes one message. */
   send(message: string): void {
     if (!this.closed) this.write(message)
   }
 
-  /** Writes a message that nobody waits for. Where too many of these are not taken, nobody is reading. */
   notify(message: string): void {
     if (this.closed) return
     const { output, bufferBytesMax } = this.options
@@ -149,75 +148,5 @@ export class Pipe {
       })
       this.onClosed(resolve)
     })
-  }
-}
-
-/** The way back for one line: messages on the pipe, of which the last may be the answer. */
-export class PipeReply implements Reply {
-  private readonly pipe: Pipe
-  private readonly onHeader: (name: string, value: string) => void
-  private readonly onOver: () => void
-  private listener: (() => void) | undefined
-  private over = false
-  streaming = false
-
-  /** `onHeader` is told what over HTTP is said beside the message; `onOver`, once, that no more is sent. */
-  constructor(pipe: Pipe, onHeader: (name: string, value: string) => void, onOver: () => void) {
-    this.pipe = pipe
-    this.onHeader = onHeader
-    this.onOver = onOver
-  }
-
-  get gone(): boolean {
-    return this.over || this.pipe.closed
-  }
-
-  header(name: string, value: string): void {
-    this.onHeader(name, value)
-  }
-
-  openStream(): void {
-    this.streaming = true
-  }
-
-  event(message: string): void {
-    if (!this.gone) this.pipe.notify(message)
-  }
-
-  prime(): void {
-    // A pipe that breaks is not gone on with: its process is over too.
-  }
-
-  answer(message: string): void {
-    if (this.gone) return
-    this.pipe.send(message)
-    this.leave()
-  }
-
-  document(): void {
-    throw new Error('a pipe carries messages alone')
-  }
-
-  finish(): void {
-    this.leave()
-  }
-
-  bePatient(): void {
-    // Nothing closes a quiet pipe.
-  }
-
-  onGone(listener: () => void): void {
-    if (this.gone) listener()
-    else this.listener = listener
-  }
-
-  /** Ends it without a word: the client has cancelled, or has left. */
-  leave(): void {
-    if (this.over) return
-    this.over = true
-    this.onOver()
-    const { listener } = this
-    this.listener = undefined
-    listener?.()
   }
 }

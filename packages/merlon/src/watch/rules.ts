@@ -26,7 +26,7 @@ export interface Probes {
 }
 
 /** What happens once and is worth an alert by itself. */
-export const events = ['retired-secret', 'audit-tampered', 'clock-jump'] as const
+export const events = ['retired-secret', 'audit-tampered', 'sealed-unreadable', 'clock-jump'] as const
 export type Event = (typeof events)[number]
 
 const minuteMs = 60_000
@@ -140,6 +140,13 @@ export function alertRules(thresholds: Thresholds, recently: Recently, probes: P
       says: 'The audit log is not what was written: something was changed, left out or put in.',
       fix: 'Keep the file as it is, and run the verification of the audit log.',
       read: recently.ofEvent('audit-tampered'),
+    },
+    {
+      ...event,
+      name: 'sealed-unreadable',
+      says: 'What was kept sealed does not open: somebody wrote to the database, or a key is gone. It is used for nothing.',
+      fix: 'See how often: jq \'select(.type=="crypto")|[.timestamp,.tenant,.key]\' audit.jsonl, and who can write to the database.',
+      read: recently.ofEvent('sealed-unreadable'),
     },
     {
       ...event,

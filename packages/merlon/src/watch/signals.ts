@@ -19,7 +19,7 @@ export function signalsOf({ code, detail }: Fault): readonly Signal[] {
   if (code === 'credential.invalid') return invalid
   if (code.startsWith('credential.') || code.startsWith('login.')) return failure
   if (code === 'rate.exceeded') return detail.reason === 'failed-authentication' ? guess : limited
-  if (code.startsWith('session.') || code === 'stream.taken') return violation
+  if (code.startsWith('session.') || code.startsWith('stream.')) return violation
   return none
 }
 

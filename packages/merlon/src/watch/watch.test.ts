@@ -226,6 +226,7 @@ describe('A20: the numbers', () => {
   test('what changes by itself is read when it is asked for', () => {
     const { watch, state } = watching()
     watch.followServing({ streams: () => 3, calls: () => 4 })
+    watch.followCertificate(() => 1_800_000_000_000)
     watch.sawSessions(5)
     watch.tick(20)
     state.storeDown = true
@@ -235,6 +236,7 @@ describe('A20: the numbers', () => {
       'merlon_streams 3',
       'merlon_calls_running 4',
       'merlon_sessions 5',
+      'merlon_certificate_ends_seconds 1800000000',
       'merlon_audit_up 1',
       'merlon_audit_lag_seconds 0.25',
       'merlon_audit_waiting_bytes 17',

@@ -1,4 +1,4 @@
-import type { Clock, RandomBytes } from '../call.ts'
+import type { Clock, Instant, RandomBytes } from '../call.ts'
 import type { Fault } from '../errors.ts'
 import { type Alert, Alerts, type Transition } from './alerts.ts'
 import { type MethodSeries, Metrics, type MetricsSnapshot, type Outcome } from './metrics.ts'
@@ -129,6 +129,22 @@ export class Watch {
   /** Told how to ask whether limits are counted by this process alone. */
   followLimiter(isLocal: () => boolean): void {
     this.limiterLocal = isLocal
+  }
+
+  /** Told how to ask over what replicas wake each other. */
+  followWakes(over: () => 'redis' | 'postgres' | 'none'): void {
+    this.metrics.registry.gauge(
+      'merlon_wakes',
+      'How replicas wake each other: 1 for the way in use. Over none, what is new is found by polls alone.',
+      () => (['redis', 'postgres', 'none'] as const).map((way) => ({ labels: [way], value: Number(over() === way) })),
+      ['over'],
+    )
+  }
+
+  /** Told how to ask when the certificate of TLS ends. */
+  followCertificate(endsAt: () => Instant): void {
+    const says = 'When the certificate in use ends, in seconds since the epoch.'
+    this.metrics.registry.gauge('merlon_certificate_ends_seconds', says, () => endsAt() / 1_000)
   }
 
   /** Twice a second: judges the rules and sends what is due. `lateMs`: how late this tick comes. */

@@ -50,8 +50,13 @@ function parseResponse(value: Record<string, unknown>): Message {
 }
 
 function parseId(id: unknown): RequestId {
-  if (typeof id === 'string' ? id.length <= idLengthMax : Number.isSafeInteger(id)) return id as RequestId
+  if (isRequestId(id)) return id
   throw invalid('id')
+}
+
+/** Whether a request can have this id. */
+export function isRequestId(id: unknown): id is RequestId {
+  return typeof id === 'string' ? id.length <= idLengthMax : Number.isSafeInteger(id)
 }
 
 function isError(error: unknown): error is ResponseError {

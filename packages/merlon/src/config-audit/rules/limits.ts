@@ -22,11 +22,18 @@ export const limitRules: readonly Rule[] = [
     fix: 'Lower callsMax, or make the window longer: a hundred calls a second is much for one.',
     source: ['ASVS 5.0 V2.4.1', 'MCP tools'],
     check: (facts) => {
-      const { enabled, callsMax, windowMs, rules } = facts.config.rateLimit
+      const { webSocket, rateLimit } = facts.config
+      const { enabled, callsMax, windowMs, rules } = rateLimit
       const tooMany = (limit: { readonly callsMax: number; readonly windowMs: number }) =>
         enabled && (limit.callsMax * 1_000) / limit.windowMs > 100
       return [
         ...setting(facts, 'rateLimit.callsMax', tooMany({ callsMax, windowMs }), 'is more than a hundred a second'),
+        ...setting(
+          facts,
+          'webSocket.callsMax',
+          webSocket.enabled && tooMany(webSocket),
+          'is more than a hundred messages a second',
+        ),
         ...rules.flatMap((rule, at) =>
           setting(
             facts,
@@ -276,6 +283,32 @@ export const limitRules: readonly Rule[] = [
       const { rateLimit, store } = facts.config
       const bad = rateLimit.enabled && store.databaseUrl !== undefined && store.redisUrl === undefined
       return setting(facts, 'store.redisUrl', bad, 'is not set, and other processes may use the same database')
+    },
+  },
+  {
+    id: 'CA-418',
+    title: 'Sockets leave room for each other, and for what is no socket.',
+    severity: 'medium',
+    why: 'A socket keeps its connection for hours: whoever may open all of them locks everybody else out.',
+    fix: 'Set webSocket.perPrincipalMax well below webSocket.totalMax, and that well below limits.connectionsMax.',
+    source: ['ASVS 5.0 V15.2.2'],
+    check: (facts) => {
+      const { limits, webSocket } = facts.config
+      const { enabled, perPrincipalMax, totalMax } = webSocket
+      return [
+        ...setting(
+          facts,
+          'webSocket.perPrincipalMax',
+          enabled && perPrincipalMax * 2 > totalMax,
+          'one principal may hold most sockets',
+        ),
+        ...setting(
+          facts,
+          'webSocket.totalMax',
+          enabled && totalMax * 2 > limits.connectionsMax,
+          'sockets may be most connections',
+        ),
+      ]
     },
   },
   {

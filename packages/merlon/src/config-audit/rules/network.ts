@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { listening } from '../../config/listening.ts'
 import { isLoopback } from '../../config/values.ts'
 import { type Rule, saidByLoader, setting } from '../rule.ts'
 
@@ -153,9 +154,9 @@ export const networkRules: readonly Rule[] = [
     fix: 'Set server.host to the address that the proxy calls, or to 127.0.0.1 where the proxy is on this machine.',
     source: ['MCP transports', 'ASVS 5.0 V12.3.3'],
     check: (facts) => {
-      const { server, tls } = facts.config
-      const every = server.host === '0.0.0.0' || server.host === '::'
-      const bad = every && tls.keyPath === undefined && server.trustedProxies.length > 0
+      const { clear } = listening(facts.config)
+      const every = clear?.host === '0.0.0.0' || clear?.host === '::'
+      const bad = every && facts.config.server.trustedProxies.length > 0
       return setting(facts, 'server.host', bad, 'listens on every address, in clear')
     },
   },
@@ -167,9 +168,19 @@ export const networkRules: readonly Rule[] = [
     fix: 'Set server.publicUrl to the address that clients use.',
     source: ['RFC 9728', 'MCP authorization'],
     check: (facts) => {
-      const { server } = facts.config
-      const bad = !isLoopback(server.host) && server.publicUrl === undefined
+      const { clear, tls } = listening(facts.config)
+      const reached = [clear, tls].some((place) => place !== undefined && !isLoopback(place.host))
+      const bad = reached && facts.config.server.publicUrl === undefined
       return setting(facts, 'server.publicUrl', bad, 'is not set, and the server is reached from elsewhere')
     },
+  },
+  {
+    id: 'CA-116',
+    title: 'Answers to a credential are not compressed.',
+    severity: 'high',
+    why: 'Whoever can have guesses echoed beside a secret, and sees how long the answer is, learns the secret bit by bit (BREACH).',
+    fix: 'Remove compression.dangerouslyIncludeCredentialed; what anybody may read is compressed without it.',
+    source: ['CVE-2013-3587'],
+    check: saidByLoader('CA-116'),
   },
 ]

@@ -96,7 +96,7 @@ export const supplyRules: readonly Rule[] = [
     title: 'The image does not run as root.',
     severity: 'medium',
     why: 'Whatever breaks out of the server is root in the container, and closer to it outside.',
-    fix: 'Write USER node (or another that is not root) into the last stage of the Dockerfile.',
+    fix: 'Write USER 65532:65532 (or another that is not root) into the last stage of the Dockerfile.',
     source: ['Docker cheat sheet', 'ASVS 5.0 V13.2.2'],
     check: ({ packages }) => {
       const { dockerfile } = packages ?? {}
@@ -126,7 +126,7 @@ export const supplyRules: readonly Rule[] = [
     title: 'The base of the image is pinned.',
     severity: 'low',
     why: 'A tag means whatever was last pushed under it.',
-    fix: 'Add the digest: FROM node:24.21.0-bookworm-slim@sha256:…',
+    fix: 'Add the digest: FROM node:24.21.0-trixie-slim@sha256:…',
     source: ['Docker cheat sheet', 'OWASP MCP04'],
     check: ({ packages }) => {
       const { dockerfile = [] } = packages ?? {}

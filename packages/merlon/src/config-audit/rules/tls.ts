@@ -1,5 +1,6 @@
+import { listening } from '../../config/listening.ts'
 import type { CertificateFacts, DatabaseFacts, Facts, ServiceFacts } from '../facts.ts'
-import { type Found, type Rule, saidByLoader } from '../rule.ts'
+import { type Found, type Rule, saidByLoader, setting } from '../rule.ts'
 
 const day = 86_400_000
 
@@ -113,6 +114,46 @@ export const tlsRules: readonly Rule[] = [
         ({ selfSigned, namesPublicHost }) => selfSigned && namesPublicHost !== undefined,
         () => 'is signed by itself',
       ),
+  },
+  {
+    id: 'CA-208',
+    title: 'A port for TLS has a certificate.',
+    severity: 'fatal',
+    why: 'Without one nothing listens there, and somebody believes that TLS does.',
+    fix: 'Set tls.certificatePath and tls.keyPath, or leave tls.port out.',
+    source: ['ASVS 5.0 V12.2.1'],
+    check: saidByLoader('CA-208'),
+  },
+  {
+    id: 'CA-209',
+    title: 'TLS and plain HTTP have a port each.',
+    severity: 'fatal',
+    why: 'One of the two would not be there, and its callers would reach the other.',
+    fix: 'Name another port in tls.port, or leave it out: then the one port speaks TLS and nothing else.',
+    source: ['ASVS 5.0 V12.2.1'],
+    check: saidByLoader('CA-209'),
+  },
+  {
+    id: 'CA-210',
+    title: 'Client certificates are asked for with TLS, and of a named authority.',
+    severity: 'fatal',
+    why: 'A lock that is never asked for, or that every key opens, is none, and somebody believes that it is one.',
+    fix: 'Set tls.clientCertificate, tls.clientCaPath and the certificate of the server together.',
+    source: ['ASVS 5.0 V12.1.3'],
+    check: saidByLoader('CA-210'),
+  },
+  {
+    id: 'CA-211',
+    title: 'Where client certificates are required, no door is open without one.',
+    severity: 'medium',
+    why: 'Whoever reaches the port in clear needs no certificate.',
+    fix: 'Leave tls.port out, so that the one port speaks TLS, or keep all but the proxy and the probes from server.port.',
+    source: ['ASVS 5.0 V12.1.3'],
+    check: (facts) => {
+      const { tls } = facts.config
+      const bad = tls.clientCertificate === 'required' && listening(facts.config).clear !== undefined
+      return setting(facts, 'tls.port', bad, 'leaves server.port in clear, where no certificate is asked for')
+    },
   },
   {
     id: 'CA-251',

@@ -44,7 +44,8 @@ export const setLevel: Handler = plain('logging/setLevel', 'authenticated', asyn
   return turn.call.envelope.revision.result('')
 })
 
-async function openSession({ services, call, line }: Turn): Promise<string> {
+async function openSession(turn: Turn): Promise<string> {
+  const { services, call, line } = turn
   if (services.sessions === undefined) throw new Fault('method.unknown')
   const { params } = call.message
   if (typeof params['protocolVersion'] !== 'string')
@@ -72,6 +73,11 @@ async function openSession({ services, call, line }: Turn): Promise<string> {
     now,
   )
   if (opened === 'full') throw new Fault('session.capacity', { retryAfterMs: 30_000 })
+  // Whoever asked has left, or may call no more: nobody will ever hold the id.
+  if (turn.done) {
+    await services.sessions.end(id, call.principal.binding, now)
+    return ''
+  }
   line.header(services.sessionHeader, id)
   const { name, version } = services.server
   return revision.result(

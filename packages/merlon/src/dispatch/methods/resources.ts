@@ -72,14 +72,18 @@ function contentsOf(body: ResourceBody, uri: string, mimeType: string | undefine
 
 async function subscribe(turn: Turn, wanted: boolean): Promise<string> {
   const { uri } = turn.call.target as ResourceTarget
-  const session = turn.call.session as Session
-  const subscriptions = new Set(session.subscriptions)
-  if (wanted) subscriptions.add(uri)
-  else subscriptions.delete(uri)
-  let chars = 0
-  for (const kept of subscriptions) chars += kept.length
-  if (subscriptions.size > subscriptionsMax || chars > subscriptionCharsMax)
-    throw new Fault('capacity.exceeded', { reason: 'subscriptions' })
-  await turn.services.sessions?.update(session.id, { subscriptions }, turn.services.clock())
+  const { id } = turn.call.session as Session
+  // From what is kept, and not from what this process remembers: the client may have subscribed at another meanwhile.
+  const change = ({ subscriptions: before }: Pick<Session, 'subscriptions'>) => {
+    const subscriptions = new Set(before)
+    if (wanted) subscriptions.add(uri)
+    else subscriptions.delete(uri)
+    let chars = 0
+    for (const kept of subscriptions) chars += kept.length
+    if (subscriptions.size > subscriptionsMax || chars > subscriptionCharsMax)
+      throw new Fault('capacity.exceeded', { reason: 'subscriptions' })
+    return { subscriptions }
+  }
+  await turn.services.sessions?.update(id, change, turn.services.clock())
   return turn.call.envelope.revision.result('')
 }

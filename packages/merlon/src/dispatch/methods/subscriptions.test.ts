@@ -169,6 +169,26 @@ describe('changes in a session (to 2025-11-25)', () => {
     expect(reply.messages).toHaveLength(1)
   })
 
+  test('SE-04 AU-09: what a wider credential of the same principal subscribed to is not told to a narrower one that reads', async () => {
+    const { server, reply, send } = await open()
+    const session = [...server.services.live.all()][0]!.session
+    const wider = {
+      ...alice,
+      credential: 'wider',
+      granted: scopeSet(['read', 'admin']),
+      effective: scopeSet(['read', 'admin']),
+    }
+    await send('resources/subscribe', 'app://open')
+    await server.send('resources/subscribe', { uri: 'app://closed' }, { session, principal: wider })
+    // As a guard does with each call.
+    const now = await server.services.sessions!.find(session.id, alice.binding, server.clock.now)
+    await server.send('tools/call', { name: 't' }, { session: now!, principal: wider, id: 2 })
+    for (const uri of ['app://closed', 'app://open']) server.services.changes.announce({ kind: 'resource', uri })
+    expect(reply.messages.map(({ params }) => (params as Params)['uri'])).toEqual(['app://open'])
+    server.services.changes.announce({ kind: 'tools', seenBy: ({ credential }) => credential === 'wider' })
+    expect(reply.messages).toHaveLength(1)
+  })
+
   test('AU-09: a list that did not change for the caller is not told of', async () => {
     const { server, reply } = await open({ ...alice, granted: scopeSet(['read']) })
     server.services.changes.announce({ kind: 'tools', seenBy: ({ granted }) => granted.has('write') })

@@ -4,15 +4,23 @@ import type { DataKeyStore, WrappedKey } from '../../sealing/data-key-store.ts'
 /** Data keys in the memory of one process: what they sealed ends with it. */
 export class MemoryDataKeyStore implements DataKeyStore {
   private readonly keys = new Map<string, WrappedKey>()
+  private root: string | undefined
 
-  async claim(fresh: WrappedKey): Promise<WrappedKey> {
+  /** From now on no key is taken that another root key wraps. */
+  async changeRoot(root: string): Promise<void> {
+    this.root = root
+  }
+
+  async claim(fresh: WrappedKey): Promise<WrappedKey | undefined> {
     const standing = this.sealing(fresh)
     if (standing !== undefined) return standing
+    if (fresh.root !== (this.root ?? fresh.root)) return undefined
     this.keys.set(fresh.id, fresh)
     return fresh
   }
 
-  async replace(fresh: WrappedKey, replaces: string, now: Instant): Promise<WrappedKey> {
+  async replace(fresh: WrappedKey, replaces: string, now: Instant): Promise<WrappedKey | undefined> {
+    if (fresh.root !== (this.root ?? fresh.root)) return undefined
     const standing = this.sealing(fresh)
     if (standing !== undefined) {
       if (standing.id !== replaces) return standing
@@ -46,6 +54,10 @@ export class MemoryDataKeyStore implements DataKeyStore {
     if (key.replacedAt === undefined) return 'sealing'
     if (key.destroyedAt === undefined) this.keys.set(id, { ...key, destroyedAt: now, wrapped: Buffer.alloc(0) })
     return 'destroyed'
+  }
+
+  async destroyed(): Promise<number> {
+    return [...this.keys.values()].filter(({ destroyedAt }) => destroyedAt !== undefined).length
   }
 
   private sealing({ tenant, purpose }: WrappedKey): WrappedKey | undefined {

@@ -9,16 +9,16 @@ describe('RL-17: the memory of the history store', () => {
   const open = () =>
     new MemoryHistoryStore({ eventsMax: 1_000, historyMs: 60_000 }, { sessionCharsMax: 100, charsMax: 250 })
   const owner = (id: string) => ({ id, tenant: 'a' })
-  const held = (store: MemoryHistoryStore, session: string) => store.after(owner(session), 1, 0, now)?.length
+  const held = (store: MemoryHistoryStore, session: string) => store.after(owner(session), 1, 0, now)?.events.length
 
   test('holds of one session so many characters, and says where some are missing', () => {
     const store = open()
     const [first] = [1, 2, 3].map(() => store.append(owner('s'), 1, 'x'.repeat(40), now))
     expect(held(store, 's')).toBeUndefined()
-    expect(store.after(owner('s'), 1, first!, now)?.length).toBe(2)
+    expect(store.after(owner('s'), 1, first!, now)?.events.length).toBe(2)
     const huge = store.append(owner('s'), 1, 'x'.repeat(101), now)
     expect(store.after(owner('s'), 1, first!, now)).toBeUndefined()
-    expect(store.after(owner('s'), 1, huge, now)).toEqual([])
+    expect(store.after(owner('s'), 1, huge, now)?.events).toEqual([])
   })
 
   test('holds of all so many, and lets the one go that was quiet for longest', () => {

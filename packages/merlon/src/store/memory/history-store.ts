@@ -1,8 +1,28 @@
 import type { Instant } from '../../call.ts'
-import type { HistoryEvent, HistoryOwner, HistoryStore } from '../../history/history-store.ts'
+import type {
+  Claim,
+  Claimant,
+  HistoryEvent,
+  HistoryOwner,
+  HistoryStore,
+  Mark,
+  Missed,
+  Opening,
+} from '../../history/history-store.ts'
 
 interface Kept extends HistoryEvent {
   readonly at: Instant
+}
+
+interface KeptStream {
+  readonly producer: string | undefined
+  readonly about: string | undefined
+  ended: boolean
+  reader: string | undefined
+  claim: number
+  claimedAt: Instant
+  cursor: number
+  told: number
 }
 
 interface SessionHistory {
@@ -11,6 +31,7 @@ interface SessionHistory {
   /** The characters of their messages together. */
   chars: number
   next: number
+  readonly streams: Map<number, KeptStream>
   /** For each stream the last event that is no longer kept. */
   readonly dropped: Map<number, number>
   /** At or below this place nothing is known any more. */
@@ -45,31 +66,81 @@ export class MemoryHistoryStore implements HistoryStore {
     this.room = room
   }
 
-  append({ id: session }: HistoryOwner, stream: number, message: string, now: Instant): number {
-    let history = this.sessions.get(session)
-    if (history === undefined) history = { events: [], chars: 0, next: 1, dropped: new Map(), floor: 0 }
+  append({ id: session }: HistoryOwner, stream: number, message: string, now: Instant, mark?: Mark): number {
+    const history = this.historyOf(session)
     // The order of the map is that of the last appends.
-    else this.sessions.delete(session)
+    this.sessions.delete(session)
     this.sessions.set(session, history)
     const seq = history.next++
     history.events.push({ stream, seq, message, at: now })
     history.chars += message.length
     this.chars += message.length
+    if (mark?.opens !== undefined) history.streams.set(stream, opened(mark.opens))
+    if (mark?.ends) this.end(history, stream)
     this.trim(history, now)
     if (this.chars > this.room.charsMax) this.makeRoom()
     return seq
   }
 
-  after({ id: session }: HistoryOwner, stream: number, seq: number, now: Instant): readonly HistoryEvent[] | undefined {
+  after({ id: session }: HistoryOwner, stream: number, seq: number, now: Instant): Missed | undefined {
     const history = this.sessions.get(session)
-    if (history === undefined) return seq === 0 ? [] : undefined
+    const kept = history?.streams.get(stream)
+    const state = { producer: kept?.producer, ended: kept?.ended ?? stream !== 0 }
+    if (history === undefined) return seq === 0 ? { ...state, events: [] } : undefined
     this.trim(history, now)
     if (seq >= history.next || seq < history.floor || seq < (history.dropped.get(stream) ?? 0)) return undefined
     const events: HistoryEvent[] = []
     for (const event of history.events) {
       if (event.stream === stream && event.seq > seq) events.push({ stream, seq: event.seq, message: event.message })
     }
-    return events
+    return { ...state, events }
+  }
+
+  claim(
+    { id: session }: HistoryOwner,
+    stream: number,
+    seq: number | undefined,
+    { reader, over, waitedMs }: Claimant,
+    now: Instant,
+  ): Claim {
+    const history = stream === 0 ? this.historyOf(session) : this.sessions.get(session)
+    if (stream === 0 && history?.streams.has(stream) === false) history.streams.set(stream, opened(undefined))
+    const kept = history?.streams.get(stream)
+    if (history === undefined || kept === undefined || (seq ?? 0) >= history.next) return { outcome: 'unknown' }
+    const position = seq ?? history.next - 1
+    if (seq !== undefined && kept.cursor > seq) return { outcome: 'moved-on' }
+    const racing = kept.claimedAt > now - waitedMs
+    if (racing || (kept.reader !== undefined && kept.reader !== reader && kept.reader !== over))
+      return { outcome: 'taken', by: kept.reader, claim: kept.claim, racing }
+    const { producer, about, ended, told } = kept
+    Object.assign(kept, { reader, claim: kept.claim + 1, claimedAt: now, cursor: seq ?? kept.cursor })
+    return { outcome: 'held', claim: kept.claim, position, producer, about, ended, told }
+  }
+
+  leave({ id: session }: HistoryOwner, stream: number, claim: number): void {
+    const kept = this.sessions.get(session)?.streams.get(stream)
+    if (kept?.claim === claim) kept.reader = undefined
+  }
+
+  close(owner: HistoryOwner, stream: number, producer: string, message: string, now: Instant): boolean {
+    const kept = this.sessions.get(owner.id)?.streams.get(stream)
+    if (kept === undefined || kept.ended || kept.producer !== producer) return false
+    const { reader } = kept
+    this.append(owner, stream, message, now, { ends: true })
+    kept.reader = reader
+    return true
+  }
+
+  tell(owner: HistoryOwner, message: string, change: number, now: Instant): boolean {
+    const kept = this.sessions.get(owner.id)?.streams.get(0)
+    if (kept === undefined || kept.told >= change) return false
+    kept.told = change
+    this.append(owner, 0, message, now)
+    return true
+  }
+
+  isOpen({ id: session }: HistoryOwner): boolean {
+    return (this.sessions.get(session)?.streams.get(0)?.claim ?? 0) > 0
   }
 
   drop(session: string): void {
@@ -85,6 +156,21 @@ export class MemoryHistoryStore implements HistoryStore {
       gone += before - history.events.length
     }
     return gone
+  }
+
+  private historyOf(session: string): SessionHistory {
+    let history = this.sessions.get(session)
+    if (history === undefined) {
+      history = { events: [], chars: 0, next: 1, streams: new Map(), dropped: new Map(), floor: 0 }
+      this.sessions.set(session, history)
+    }
+    return history
+  }
+
+  /** Whoever read it has had all, and whoever comes back for it is another. */
+  private end({ streams }: SessionHistory, stream: number): void {
+    const kept = streams.get(stream)
+    if (kept !== undefined) Object.assign(kept, { ended: true, reader: undefined })
   }
 
   private trim(history: SessionHistory, now: Instant): void {
@@ -116,9 +202,16 @@ export class MemoryHistoryStore implements HistoryStore {
     }
     for (const [stream, seq] of dropped) {
       if (dropped.size <= droppedStreamsMax) break
+      if (history.streams.get(stream)?.ended === false) continue
       dropped.delete(stream)
+      history.streams.delete(stream)
       history.floor = Math.max(history.floor, seq)
     }
     history.events = events.slice(count)
   }
+}
+
+function opened(opening: Opening | undefined): KeptStream {
+  const { producer, about } = opening ?? {}
+  return { producer, about, ended: false, reader: producer, claim: 0, claimedAt: 0, cursor: 0, told: 0 }
 }

@@ -54,7 +54,8 @@ export class MemoryInstallationStore implements InstallationStore {
 
   async changesSince(revision: number): Promise<Changes> {
     const { tenants, users, agents } = this.#state
-    if (revision >= this.#state.revision) return { revision: this.#state.revision, keys: [], signIns: [], subjects: [] }
+    if (revision >= this.#state.revision)
+      return { revision: this.#state.revision, keys: [], signIns: [], subjects: [], suspended: [], disabled: [] }
     const keys = []
     for (const { shown: key, changed } of this.#state.keys.values()) {
       const agent = key.agent === undefined ? undefined : agents.get(key.agent)
@@ -76,7 +77,14 @@ export class MemoryInstallationStore implements InstallationStore {
       const { issuer, subject, tenant } = shown
       subjects.push({ issuer, subject, tenant })
     }
-    return { revision: this.#state.revision, keys, signIns, subjects }
+    const since = (from: ReadonlyMap<string, { shown: { id: string; status: string }; changed: number }>) =>
+      [...from.values()].filter(({ shown, changed }) => changed > revision && shown.status !== 'active')
+    return {
+      revision: this.#state.revision,
+      ...{ keys, signIns, subjects },
+      suspended: since(tenants).map(({ shown }) => shown.id),
+      disabled: since(users).map(({ shown }) => shown.id),
+    }
   }
 }
 

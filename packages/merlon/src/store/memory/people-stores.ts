@@ -8,6 +8,7 @@ import {
   type NewPassword,
   type NewUser,
   operatorRole,
+  operatorScope,
   type User,
   type UserChange,
   type UserCondition,
@@ -255,7 +256,9 @@ function hasOperator(state: IdentityState, tenant?: string): boolean {
   for (const { shown, removed } of state.users.values()) {
     if (removed || shown.role !== operatorRole || shown.status !== 'active') continue
     if (tenant !== undefined && shown.tenant !== tenant) continue
-    if (state.tenants.get(shown.tenant)?.shown.status === 'active') return true
+    const home = state.tenants.get(shown.tenant)?.shown
+    // A tenant that is limited to less leaves its operators nothing to act with.
+    if (home?.status === 'active' && home.scopes?.includes(operatorScope) !== false) return true
   }
   return false
 }

@@ -3,9 +3,11 @@ import type {
   ListedSession,
   Session,
   SessionCaps,
+  SessionChange,
   SessionPage,
   SessionReach,
   SessionStore,
+  Withdrawals,
 } from '../../session/session-store.ts'
 
 interface Kept {
@@ -23,6 +25,7 @@ export class MemorySessionStore implements SessionStore {
   private readonly listeners: ((id: string) => void)[] = []
   private readonly idleMs: number
   private opened = 0
+  private endedUpTo: number | undefined = undefined
 
   constructor(idleMs: number) {
     this.idleMs = idleMs
@@ -45,16 +48,20 @@ export class MemorySessionStore implements SessionStore {
   }
 
   find(id: string, binding: string, now: Instant): Session | undefined {
-    const kept = this.kept.get(id)
-    if (kept === undefined || kept.session.binding !== binding) return undefined
-    if (this.isOver(kept, now)) return undefined
-    kept.usedAt = now
-    return kept.session
+    const session = this.peek(id, binding, now)
+    if (session !== undefined) this.kept.get(id)!.usedAt = now
+    return session
   }
 
-  update(id: string, change: Partial<Pick<Session, 'logLevel' | 'subscriptions'>>, now: Instant): void {
+  peek(id: string, binding: string, now: Instant): Session | undefined {
     const kept = this.kept.get(id)
-    if (kept !== undefined && !this.isOver(kept, now)) Object.assign(kept.session, change)
+    return kept === undefined || kept.session.binding !== binding || this.isOver(kept, now) ? undefined : kept.session
+  }
+
+  update(id: string, change: SessionChange, now: Instant): void {
+    const kept = this.kept.get(id)
+    if (kept === undefined || this.isOver(kept, now)) return
+    Object.assign(kept.session, typeof change === 'function' ? change(kept.session) : change)
   }
 
   end(id: string, binding: string, now: Instant): boolean {
@@ -63,20 +70,38 @@ export class MemorySessionStore implements SessionStore {
     return alive
   }
 
-  endBound(binding: string): number {
-    return this.dropAll(({ session }) => session.binding === binding)
+  endWithdrawn({ credentials, principals, tenants, upTo }: Withdrawals): number {
+    this.endedUpTo = Math.max(this.endedUpTo ?? 0, upTo)
+    return this.dropAll(
+      ({ session }) =>
+        tenants.includes(session.tenant) ||
+        principals.includes(session.principal) ||
+        credentials.some(
+          ({ credential, tenant = session.tenant }) => credential === session.credential && tenant === session.tenant,
+        ),
+    )
+  }
+
+  withdrawnUpTo(): number | undefined {
+    return this.endedUpTo
   }
 
   sweep(now: Instant): number {
     return this.dropAll((kept) => this.isOver(kept, now))
   }
 
-  list(reach: SessionReach, { after, limit }: SessionPage, now: Instant): readonly ListedSession[] {
+  list(
+    reach: SessionReach,
+    { after, limit, principal, credential }: SessionPage,
+    now: Instant,
+  ): readonly ListedSession[] {
     const past = after === undefined ? 0 : (numberOf(after) ?? Number.POSITIVE_INFINITY)
     const page: ListedSession[] = []
     // In the order in which they were opened.
     for (const kept of this.kept.values()) {
       if (page.length >= limit) break
+      if ((principal ?? kept.session.principal) !== kept.session.principal) continue
+      if ((credential ?? kept.session.credential) !== kept.session.credential) continue
       if (kept.number > past && isWithin(reach, kept) && !this.isOver(kept, now)) page.push(listed(kept))
     }
     return page

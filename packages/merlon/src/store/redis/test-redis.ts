@@ -15,17 +15,20 @@ export interface TestRedis {
   close(): Promise<void>
 }
 
-/** Starts a Redis of its own, which keeps nothing on disk. Throws where the machine has no redis-server and none is skipped. */
-export async function startRedis(): Promise<TestRedis> {
+/** Starts a Redis of its own, which keeps nothing on disk, but in `folder` where it is told to SAVE. Throws where the machine has no redis-server and none is skipped. */
+export async function startRedis(folder?: string): Promise<TestRedis> {
   const program = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0)
   if (program === undefined) throw new Error('neither redis-server nor valkey-server is installed')
   const port = await freePort()
   const url = `redis://127.0.0.1:${port}`
   let child: ChildProcess | undefined
   const start = async () => {
-    child = spawn(program, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], {
-      stdio: 'ignore',
-    })
+    const dir = folder === undefined ? [] : ['--dir', folder]
+    child = spawn(
+      program,
+      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...dir],
+      { stdio: 'ignore' },
+    )
     await answers(url)
   }
   const kill = async () => {

@@ -5,6 +5,7 @@ import { afterAll, describe } from 'vitest'
 import { dataKeyStoreContract } from '../../sealing/data-key-store.contract.ts'
 import { SqlDataKeyStore } from './data-key-store.ts'
 import { openDatabase, type SqlTarget } from './database.ts'
+import { SqlRootStore } from './root-store.ts'
 import { testPostgres } from './test-postgres.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'merlon-data-keys-'))
@@ -17,7 +18,12 @@ afterAll(async () => {
 
 const opening = async (target: SqlTarget) => {
   const database = await openDatabase(target)
-  return { store: new SqlDataKeyStore(database), close: () => database.close() }
+  const roots = new SqlRootStore(database)
+  const changeRoot = async (root: string) => {
+    const standing = await roots.begin(root, [])
+    return roots.change(standing, root)
+  }
+  return { store: new SqlDataKeyStore(database), changeRoot, close: () => database.close() }
 }
 
 let files = 0

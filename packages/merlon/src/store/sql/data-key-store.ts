@@ -1,8 +1,10 @@
-import type { Selectable } from 'kysely'
+import type { Kysely, Selectable } from 'kysely'
 import type { Instant } from '../../call.ts'
 import { everyTenant } from '../../identity/reach.ts'
 import type { DataKeyStore, DataPurpose, WrappedKey } from '../../sealing/data-key-store.ts'
 import { reaching, type SqlDatabase } from './database.ts'
+import type { Engine } from './migrations.ts'
+import { standingRoot } from './root-store.ts'
 import { actWithin, readWithin } from './row-security.ts'
 import type { Tables } from './tables.ts'
 
@@ -14,22 +16,25 @@ export class SqlDataKeyStore implements DataKeyStore {
     this.#database = database
   }
 
-  claim(fresh: WrappedKey): Promise<WrappedKey> {
+  async claim(fresh: WrappedKey): Promise<WrappedKey | undefined> {
+    const database = this.#database
+    const standing = await reaching(() =>
+      readWithin(database, fresh.tenant, (db) => sealing(db, fresh).executeTakeFirst()),
+    )
+    if (standing !== undefined) return keyOf(standing)
     return reaching(() =>
-      actWithin(this.#database, fresh.tenant, async (act) => {
-        await act
-          .insertInto('data_keys')
-          .values(rowOf(fresh))
-          .onConflict((clash) => clash.doNothing())
-          .execute()
-        return keyOf(await sealing(act, fresh).executeTakeFirstOrThrow())
+      actWithin(database, fresh.tenant, async (act) => {
+        if (await isTaken(act, database.engine, fresh)) await insert(act, fresh)
+        const row = await sealing(act, fresh).executeTakeFirst()
+        return row && keyOf(row)
       }),
     )
   }
 
-  replace(fresh: WrappedKey, replaces: string, now: Instant): Promise<WrappedKey> {
+  replace(fresh: WrappedKey, replaces: string, now: Instant): Promise<WrappedKey | undefined> {
     return reaching(() =>
       actWithin(this.#database, fresh.tenant, async (act) => {
+        if (!(await isTaken(act, this.#database.engine, fresh))) return undefined
         await act
           .updateTable('data_keys')
           .set({ replaced_at: now })
@@ -38,11 +43,7 @@ export class SqlDataKeyStore implements DataKeyStore {
           .where('purpose', '=', fresh.purpose)
           .where('replaced_at', 'is', null)
           .execute()
-        await act
-          .insertInto('data_keys')
-          .values(rowOf(fresh))
-          .onConflict((clash) => clash.doNothing())
-          .execute()
+        await insert(act, fresh)
         return keyOf(await sealing(act, fresh).executeTakeFirstOrThrow())
       }),
     )
@@ -104,11 +105,38 @@ export class SqlDataKeyStore implements DataKeyStore {
       }),
     )
   }
+
+  destroyed(): Promise<number> {
+    return reaching(() =>
+      readWithin(this.#database, everyTenant, async (db) => {
+        const { count } = await db
+          .selectFrom('data_keys')
+          .select((select) => select.fn.countAll<number>().as('count'))
+          .where('destroyed_at', 'is not', null)
+          .executeTakeFirstOrThrow()
+        return Number(count)
+      }),
+    )
+  }
 }
 
 type Act = Parameters<Parameters<typeof actWithin>[2]>[0]
 
-function sealing(act: Act, { tenant, purpose }: WrappedKey) {
+/** A key that another root key wraps than the one of the installation would be left behind by a change of it. */
+async function isTaken(act: Act, engine: Engine, { root }: WrappedKey): Promise<boolean> {
+  const standing = await standingRoot(act, engine)
+  return standing === undefined || standing === root
+}
+
+async function insert(act: Act, fresh: WrappedKey): Promise<void> {
+  await act
+    .insertInto('data_keys')
+    .values(rowOf(fresh))
+    .onConflict((clash) => clash.doNothing())
+    .execute()
+}
+
+function sealing(act: Kysely<Tables>, { tenant, purpose }: WrappedKey) {
   return act
     .selectFrom('data_keys')
     .selectAll()

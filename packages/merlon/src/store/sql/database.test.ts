@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { IdentityStores } from '../../identity/identity-store.ts'
 import type { NewKey } from '../../identity/key-store.ts'
 import { everyTenant } from '../../identity/reach.ts'
@@ -157,7 +157,14 @@ describe('the embedded database', () => {
       cause: expect.objectContaining({ message: 'database or disk is full' }),
     })
     expect(await store.keys.findKey('key_2')).toBeUndefined()
-    expect(await store.installation.changesSince(revision)).toEqual({ revision, keys: [], signIns: [], subjects: [] })
+    expect(await store.installation.changesSince(revision)).toEqual({
+      revision,
+      keys: [],
+      signIns: [],
+      subjects: [],
+      suspended: [],
+      disabled: [],
+    })
     expect(await store.keys.revokeKey('a', key.id, now)).toMatchObject({ revokedAt: now })
     await store.close()
   })
@@ -180,6 +187,25 @@ afterAll(async () => {
 if ('reason' in postgres) describe.skip(`a PostgreSQL database: ${postgres.reason}`, () => undefined)
 else {
   describe('a PostgreSQL database', () => {
+    it('outlives the end of a connection in the middle of a transaction', async () => {
+      const url = await postgres.database()
+      const [database, other] = [await openDatabase({ databaseUrl: url }), await openDatabase({ databaseUrl: url })]
+      const act = database.db.transaction().execute(async (transaction) => {
+        const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(transaction)
+        await sql`select pg_terminate_backend(${rows[0]!.pid})`.execute(other.db)
+        // The end is told between two queries, where nobody waits for an answer.
+        await vi.waitFor(async () => {
+          const left = await sql`select 1 from pg_stat_activity where pid = ${rows[0]!.pid}`.execute(other.db)
+          expect(left.rows).toEqual([])
+        })
+        await sql`select 1`.execute(transaction)
+      })
+      await expect(act).rejects.toThrow()
+      expect((await sql<{ one: number }>`select 1 as one`.execute(database.db)).rows).toEqual([{ one: 1 }])
+      await database.close()
+      await other.close()
+    })
+
     migrationsHold(async () => ({ databaseUrl: await postgres.database() }))
 
     it('is used again after the server has cut every connection', async () => {

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import { afterAll, describe, expect, test } from 'vitest'
+import { Fault } from '../../errors.ts'
 import { historyStoreContract } from '../../history/history-store.contract.ts'
+import type { Missed } from '../../history/history-store.ts'
 import { DataKeys } from '../../sealing/data-keys.ts'
 import { SqlDataKeyStore } from './data-key-store.ts'
 import { openDatabase, type SqlDatabase, type SqlTarget } from './database.ts'
@@ -19,17 +21,24 @@ const now = 1_800_000_000_000
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
   if ('close' in postgres) await postgres.close()
+}, 60_000)
+
+const partsOver = (database: SqlDatabase, keys: DataKeys): HistoryParts => ({
+  database,
+  keys,
+  digest: (id) => createHmac('sha256', 'test').update(id).digest(),
+  random: randomBytes,
+  bounds: { eventsMax: 1_000, historyMs: 60_000, bytesMax: 10_000_000 },
+  onUnreadable: () => undefined,
 })
 
 const storeOver = (database: SqlDatabase, bounds: Partial<HistoryParts['bounds']> = {}) => {
   const unreadable: unknown[] = []
   const keys = new DataKeys({ store: new SqlDataKeyStore(database), root, random: randomBytes, clock: () => now })
+  const parts = partsOver(database, keys)
   const store = new SqlHistoryStore({
-    database,
-    keys,
-    digest: (id) => createHmac('sha256', 'test').update(id).digest(),
-    random: randomBytes,
-    bounds: { eventsMax: 1_000, historyMs: 60_000, bytesMax: 10_000_000, ...bounds },
+    ...parts,
+    bounds: { ...parts.bounds, ...bounds },
     onUnreadable: (what) => unreadable.push(what),
   })
   return { store, keys, unreadable }
@@ -54,7 +63,7 @@ else
 const mine = { id: 'session-of-acme', tenant: 'acme' }
 const theirs = { id: 'session-of-other', tenant: 'other' }
 const message = '{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"canary-9c1f"}}'
-const texts = (events: readonly { message: string }[] | undefined) => events?.map((event) => event.message)
+const texts = (missed: Missed | undefined) => missed?.events.map((event) => event.message)
 
 describe('a sealed history', () => {
   test('SE-08: neither what was said nor the id of the session is in any file', async () => {
@@ -187,7 +196,7 @@ describe('a sealed history', () => {
     expect(await store.sweep(now)).toBe(1)
     expect(await store.after(mine, 1, 0, now)).toBeUndefined()
     expect(texts(await store.after(mine, 1, first, now))).toEqual(['y'.repeat(600)])
-    expect(await store.after(mine, 1, second, now)).toEqual([])
+    expect(texts(await store.after(mine, 1, second, now))).toEqual([])
     await close()
   })
 
@@ -196,6 +205,43 @@ describe('a sealed history', () => {
     const seqs = await Promise.all(Array.from({ length: 2_000 }, (_, at) => store.append(mine, at % 3, `m${at}`, now)))
     expect(new Set(seqs).size).toBe(2_000)
     expect(texts(await store.after(mine, 0, 0, now))).toHaveLength(667)
+    await close()
+  })
+
+  test('what this replica would write after the others gave it up is refused, and nothing of it is kept', async () => {
+    const { database, keys, store: other, close } = await onSqlite()({})
+    const replicas = { self: 'A' }
+    const alive = new Set(['A', 'A2'])
+    const asked: string[] = []
+    const fence = async (_act: unknown, writer: string) => {
+      asked.push(writer)
+      if (!alive.has(writer)) throw new Fault('store.unavailable', { reason: 'replica-dead' })
+    }
+    const store = new SqlHistoryStore({ ...partsOver(database, keys), writer: { replicas, fence } })
+    const opens = { producer: 'A', about: '{}' }
+    const first = await store.append(mine, 1, 'a', now, { opens })
+    alive.delete('A')
+    expect(await other.close(mine, 1, 'A', 'lost', now)).toBe(true)
+    const dead = { code: 'store.unavailable', detail: { reason: 'replica-dead' } }
+    await expect(store.append(mine, 1, 'b', now)).rejects.toMatchObject(dead)
+    // Asked for under the former name, and not yet on its way when it has another.
+    const late = [store.append(mine, 1, 'c', now), store.append(mine, 1, 'd', now)]
+    replicas.self = 'A2'
+    const fresh = store.append(mine, 2, 'e', now, { opens: { producer: 'A2', about: '{}' } })
+    for (const each of late) await expect(each).rejects.toMatchObject(dead)
+    await fresh
+    expect(asked).toEqual(['A', 'A', 'A2'])
+    expect(texts(await other.after(mine, 1, first, now))).toEqual(['lost'])
+    expect(texts(await other.after(mine, 2, 0, now))).toEqual(['e'])
+    await close()
+  })
+
+  test('what was appended before a stop is kept when it has settled', async () => {
+    const { store, close } = await onSqlite()({})
+    const appended = store.append(mine, 1, 'a', now)
+    await store.settle()
+    expect(texts(await store.after(mine, 1, 0, now))).toEqual(['a'])
+    await appended
     await close()
   })
 

@@ -1,11 +1,31 @@
-import { CompiledQuery, sql } from 'kysely'
+import { CompiledQuery } from 'kysely'
 import type { Instant, RandomBytes } from '../../call.ts'
 import { Fault } from '../../errors.ts'
-import type { HistoryEvent, HistoryOwner, HistoryStore } from '../../history/history-store.ts'
+import type {
+  Claim,
+  Claimant,
+  HistoryEvent,
+  HistoryOwner,
+  HistoryStore,
+  Mark,
+  Missed,
+} from '../../history/history-store.ts'
 import { everyTenant } from '../../identity/reach.ts'
 import { type DataKeys, familyKey } from '../../sealing/data-keys.ts'
 import { keyIdOf, openRecord, type Place, type RecordKey, sealRecord } from '../../sealing/record.ts'
+import type { Act } from './acts.ts'
 import { reaching, type SqlDatabase } from './database.ts'
+import {
+  changeStream,
+  claimStream,
+  endStreams,
+  findStream,
+  isMadeBy,
+  type OpenedStream,
+  openStreams,
+  type StreamIs,
+} from './history-streams.ts'
+import { type HistoryBounds, sweepHistories } from './history-sweep.ts'
 import { actLightly, actWithin, readWithin } from './row-security.ts'
 
 export interface HistoryParts {
@@ -14,10 +34,18 @@ export interface HistoryParts {
   /** A keyed digest of 32 bytes: the id itself is nowhere in the tables. */
   readonly digest: (session: string) => Buffer
   readonly random: RandomBytes
-  /** Events kept for one session, their bytes together, and for how long. */
-  readonly bounds: { readonly eventsMax: number; readonly historyMs: number; readonly bytesMax: number }
+  readonly bounds: HistoryBounds
   /** Told of a record that does not open: somebody has written to the tables, or a key is gone. */
   readonly onUnreadable: (what: { readonly tenant: string; readonly key: string | undefined }) => void
+  /**
+   * Where there are other replicas: `fence` refuses, within a transaction, what this one would write after they gave it up.
+   */
+  readonly writer?:
+    | {
+        readonly replicas: { readonly self: string }
+        readonly fence: (act: Act, writer: string) => Promise<void>
+      }
+    | undefined
 }
 
 /** An event on its way into the tables. */
@@ -26,6 +54,9 @@ interface Waiting {
   readonly stream: number
   readonly plain: Buffer
   readonly at: Instant
+  readonly mark: Mark | undefined
+  /** The name of this replica when it was asked for. */
+  readonly writer: string | undefined
   readonly kept: (seq: number) => void
   readonly failed: (cause: unknown) => void
 }
@@ -43,8 +74,9 @@ const rowsMax = 50
 const columns = 6
 const familiesMax = 1_000
 const waitingBytesMax = 33_554_432
+/** Where in a stream what it answers is sealed: no event has this place. */
+export const aboutPlace = 0
 const saltBytes = 16
-const streamsMax = 1_000
 
 /**
  * Event history in SQLite or PostgreSQL, sealed. What is appended while a commit is under way goes into the next one
@@ -62,63 +94,112 @@ export class SqlHistoryStore implements HistoryStore {
 
   constructor(parts: HistoryParts) {
     this.#parts = parts
+    parts.keys.onForgotten(() => this.#families.clear())
     // `next` of the row that is offered is one more than the number of events.
     this.#upsert = `insert into histories (session, tenant, salt, next, floor) values (${this.#marks(0, 4)}, 0)
       on conflict (session) do update set next = histories.next + excluded.next - 1 returning next, salt`
   }
 
-  append(owner: HistoryOwner, stream: number, message: string, now: Instant): Promise<number> {
+  append(owner: HistoryOwner, stream: number, message: string, now: Instant, mark?: Mark): Promise<number> {
     const plain = Buffer.from(message)
     if (this.#waitingBytes > waitingBytesMax) {
       return Promise.reject(new Fault('store.unavailable', { reason: 'history-behind' }))
     }
     this.#waitingBytes += plain.length
     return new Promise((kept, failed) => {
-      this.#waiting.push({ owner, stream, plain, at: now, kept, failed })
+      const writer = this.#parts.writer?.replicas.self
+      this.#waiting.push({ owner, stream, plain, at: now, mark, writer, kept, failed })
       this.#committing ??= this.#commitAll()
     })
   }
 
-  async after(
-    owner: HistoryOwner,
-    stream: number,
-    seq: number,
-    now: Instant,
-  ): Promise<readonly HistoryEvent[] | undefined> {
+  async after(owner: HistoryOwner, stream: number, seq: number, now: Instant): Promise<Missed | undefined> {
     const { database, bounds } = this.#parts
     const session = this.#parts.digest(owner.id)
-    const found = await reaching(() =>
-      readWithin(database, owner.tenant, async (db) => {
-        const history = await db
-          .selectFrom('histories')
-          .select(['salt', 'next', 'floor'])
-          .where('session', '=', session)
-          .where('tenant', '=', owner.tenant)
-          .executeTakeFirst()
-        if (history === undefined) return undefined
-        const { lost } = (await db
-          .selectFrom('history_streams')
-          .select('lost')
-          .where('session', '=', session)
-          .where('stream', '=', stream)
-          .executeTakeFirst()) ?? { lost: 0 }
-        const events = await db
-          .selectFrom('history_events')
-          .select(['seq', 'at', 'sealed'])
-          .where('session', '=', session)
-          .where('stream', '=', stream)
-          .where('seq', '>', seq)
-          .orderBy('seq')
-          .execute()
-        return { history, lost, events }
-      }),
+    // In one statement, so that all of it is true of one moment: what is swept meanwhile is not a silent gap, and what came
+    // last is there where the stream is said to have ended.
+    const rows = await reaching(() =>
+      readWithin(database, owner.tenant, (db) =>
+        db
+          .selectFrom('histories as history')
+          .leftJoin('history_streams as stream', (join) =>
+            join.onRef('stream.session', '=', 'history.session').on('stream.stream', '=', stream),
+          )
+          .leftJoin('history_events as event', (join) =>
+            join
+              .onRef('event.session', '=', 'history.session')
+              .on('event.stream', '=', stream)
+              .on('event.seq', '>', seq),
+          )
+          .select(['salt', 'next', 'floor', 'lost', 'producer', 'ended', 'event.seq', 'event.at'])
+          .select('event.sealed as sealed')
+          .where('history.session', '=', session)
+          .where('history.tenant', '=', owner.tenant)
+          .orderBy('event.seq')
+          .execute(),
+      ),
     )
-    if (found === undefined) return seq === 0 ? [] : undefined
-    const { history, lost, events } = found
-    if (seq >= history.next || seq < history.floor || seq < lost) return undefined
-    const keptFrom = history.next - bounds.eventsMax
-    if (events.some((event) => event.seq < keptFrom || event.at + bounds.historyMs <= now)) return undefined
-    return this.#open(owner, session, Buffer.from(history.salt), stream, events)
+    const [first] = rows
+    const state = { producer: first?.producer ?? undefined, ended: (first?.ended ?? Number(stream !== 0)) === 1 }
+    if (first === undefined) return seq === 0 ? { ...state, events: [] } : undefined
+    const { salt, next, floor, lost } = first
+    if (seq >= next || seq < floor || seq < (lost ?? 0)) return undefined
+    const kept = rows.flatMap(({ seq, at, sealed }) => (seq === null ? [] : [{ seq, at: at!, sealed: sealed! }]))
+    if (kept.some((event) => event.seq < next - bounds.eventsMax || event.at + bounds.historyMs <= now))
+      return undefined
+    const events = await this.#open(owner, session, Buffer.from(salt), stream, kept)
+    return events && { ...state, events }
+  }
+
+  async claim(
+    owner: HistoryOwner,
+    stream: number,
+    seq: number | undefined,
+    claimant: Claimant,
+    now: Instant,
+  ): Promise<Claim> {
+    const { database, digest, random } = this.#parts
+    const session = digest(owner.id)
+    const wanted = { session, tenant: owner.tenant, stream, salt: random(saltBytes) }
+    const claimed = await reaching(() =>
+      actWithin(database, owner.tenant, (act) => claimStream(act, database.engine, wanted, seq, claimant, now)),
+    )
+    if (claimed.outcome !== 'held') return claimed
+    const { sealed, salt: kept, ...held } = claimed
+    if (sealed === null) return { ...held, about: undefined }
+    const about = await this.#open(owner, session, Buffer.from(kept), stream, [{ seq: aboutPlace, sealed }])
+    if (about !== undefined) return { ...held, about: about[0]!.message }
+    await this.leave(owner, stream, held.claim)
+    return { outcome: 'unknown' }
+  }
+
+  async leave(owner: HistoryOwner, stream: number, claim: number): Promise<void> {
+    const session = this.#parts.digest(owner.id)
+    await reaching(() =>
+      actWithin(this.#parts.database, owner.tenant, (act) =>
+        act
+          .updateTable('history_streams')
+          .set({ reader: null })
+          .where('session', '=', session)
+          .where('stream', '=', stream)
+          .where('claim', '=', claim)
+          .execute(),
+      ),
+    )
+  }
+
+  close(owner: HistoryOwner, stream: number, producer: string, message: string, now: Instant): Promise<boolean> {
+    return this.#addOnce(owner, stream, message, now, isMadeBy(producer), { ended: 1 })
+  }
+
+  tell(owner: HistoryOwner, message: string, revision: number, now: Instant): Promise<boolean> {
+    return this.#addOnce(owner, 0, message, now, (is) => is('told', '<', revision), { told: revision })
+  }
+
+  isOpen({ id, tenant }: HistoryOwner): Promise<boolean> {
+    const { database, digest } = this.#parts
+    const own = { session: digest(id), stream: 0 }
+    return reaching(() => readWithin(database, tenant, (db) => findStream(db, own, (is) => is('claim', '>', 0))))
   }
 
   async drop(session: string): Promise<void> {
@@ -132,38 +213,37 @@ export class SqlHistoryStore implements HistoryStore {
 
   async sweep(now: Instant): Promise<number> {
     const { database, bounds } = this.#parts
+    return reaching(() => actLightly(database, (act) => sweepHistories(act, database.engine, bounds, now)))
+  }
+
+  /** Resolves when all that was appended so far is kept or refused. */
+  async settle(): Promise<void> {
+    await this.#committing
+  }
+
+  /** Adds a message to a stream whose row is as asked for, and changes that row so that it is so no longer: true where this did. */
+  async #addOnce(
+    { id, tenant }: HistoryOwner,
+    stream: number,
+    message: string,
+    now: Instant,
+    which: StreamIs,
+    change: { readonly ended: 1 } | { readonly told: number },
+  ): Promise<boolean> {
+    const { database, keys, digest, random } = this.#parts
+    const session = digest(id)
+    const key = await keys.sealing(tenant, 'event')
     return reaching(() =>
-      actLightly(database, async (act) => {
-        // Which events are over, by age, by number, and by the bytes of those that are younger.
-        const over = sql<{ session: Uint8Array; stream: number; tenant: string; lost: number; count: number }>`
-          select session, stream, tenant, max(seq) as lost, count(*) as count from (
-            select e.session, e.stream, e.tenant, e.seq, e.at, h.next,
-              sum(length(e.sealed)) over (partition by e.session order by e.seq desc) as younger
-            from history_events e join histories h on h.session = e.session
-          ) events
-          where at <= ${now - bounds.historyMs} or seq < next - ${bounds.eventsMax} or younger > ${bounds.bytesMax}
-          group by session, stream, tenant`
-        const { rows } = await over.execute(act)
-        let gone = 0
-        for (const { session, stream, tenant, lost, count } of rows) {
-          gone += count
-          await act
-            .insertInto('history_streams')
-            .values({ session, stream, tenant, lost })
-            .onConflict((clash) => clash.columns(['session', 'stream']).doUpdateSet({ lost }))
-            .execute()
-          await act
-            .deleteFrom('history_events')
-            .where('session', '=', session)
-            .where('stream', '=', stream)
-            .where('seq', '<=', lost)
-            .execute()
-        }
-        for (const session of new Map(
-          rows.map((row) => [Buffer.from(row.session).toString('hex'), row.session]),
-        ).values())
-          await boundStreams(act, session)
-        return gone
+      actWithin(database, tenant, async (act) => {
+        if (!(await findStream(act, { session, stream }, which))) return false
+        // The row of the history is taken first, as in a commit, so that neither waits for the other.
+        const { salt, first: seq } = await this.#takePlaces(act, session, tenant, 1)
+        // Somebody else may have done it meanwhile. The place that was taken stays empty.
+        if (!(await changeStream(act, { session, stream }, which, change))) return false
+        const place = eventPlace(tenant, session, stream, seq)
+        const sealed = sealRecord(this.#family(key, salt), place, Buffer.from(message), random)
+        await act.insertInto('history_events').values({ session, seq, stream, tenant, at: now, sealed }).execute()
+        return true
       }),
     )
   }
@@ -172,7 +252,7 @@ export class SqlHistoryStore implements HistoryStore {
     // What comes in the same turn goes together.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, commitMax)
+      const batch = this.#current(this.#waiting.splice(0, commitMax))
       try {
         const seqs = await this.#commit(batch)
         for (const [at, event] of batch.entries()) event.kept(seqs[at]!)
@@ -184,9 +264,20 @@ export class SqlHistoryStore implements HistoryStore {
     this.#committing = undefined
   }
 
+  /** What was asked for under a name that this replica has lost since is refused: its streams may have been closed for it. */
+  #current(events: readonly Waiting[]): readonly Waiting[] {
+    const self = this.#parts.writer?.replicas.self
+    return events.filter((event) => {
+      if (event.writer === self) return true
+      this.#waitingBytes -= event.plain.length
+      event.failed(new Fault('store.unavailable', { reason: 'replica-dead' }))
+      return false
+    })
+  }
+
   /** Writes the events as one act; answers their places in the order given. */
   async #commit(batch: readonly Waiting[]): Promise<readonly number[]> {
-    const { database, keys, digest } = this.#parts
+    const { database, keys, digest, random, writer } = this.#parts
     const parts = new Map<string, Part>()
     // Before the act: a key may have to be made, and that is an act of its own.
     for (const event of batch) {
@@ -198,22 +289,37 @@ export class SqlHistoryStore implements HistoryStore {
         parts.set(id, { owner: event.owner, session: digest(id), key, events: [event] })
       }
     }
+    // Other replicas write to the same sessions: all take them in one order, so that none waits for one that waits for it.
+    const ordered = [...parts.values()]
+    if (writer !== undefined) ordered.sort((one, other) => Buffer.compare(one.session, other.session))
     const places = new Map<Waiting, number>()
     await reaching(() =>
       actLightly(database, async (act) => {
+        if (writer !== undefined) await writer.fence(act, batch[0]!.writer!)
         const rows: unknown[][] = []
-        for (const part of parts.values()) {
-          const { salt, first } = await this.#takePlaces(act, part)
-          const key = this.#family(part.key, salt)
-          const { tenant } = part.owner
-          for (const [at, event] of part.events.entries()) {
-            const { stream, plain } = event
+        const opened: OpenedStream[] = []
+        const ended: { session: Buffer; stream: number }[] = []
+        for (const { owner, session, key: dataKey, events } of ordered) {
+          const { tenant } = owner
+          const { salt, first } = await this.#takePlaces(act, session, tenant, events.length)
+          const key = this.#family(dataKey, salt)
+          for (const [at, event] of events.entries()) {
+            const { stream, plain, mark } = event
             const seq = first + at
-            const sealed = sealRecord(key, placeOf(tenant, part.session, stream, seq), plain, this.#parts.random)
+            const sealed = sealRecord(key, eventPlace(tenant, session, stream, seq), plain, random)
             places.set(event, seq)
-            rows.push([part.session, seq, stream, tenant, event.at, sealed])
+            rows.push([session, seq, stream, tenant, event.at, sealed])
+            if (mark?.opens !== undefined) {
+              const { producer, about } = mark.opens
+              const place = eventPlace(tenant, session, stream, aboutPlace)
+              const sealed = sealRecord(key, place, Buffer.from(about), random)
+              opened.push({ session, stream, tenant, producer, sealed })
+            }
+            if (mark?.ends) ended.push({ session, stream })
           }
         }
+        if (opened.length > 0) await openStreams(act, opened)
+        if (ended.length > 0) await endStreams(act, ended)
         for (let from = 0; from < rows.length; from += rowsMax) {
           const some = rows.slice(from, from + rowsMax)
           await act.executeQuery(CompiledQuery.raw(this.#insertOf(some.length), some.flat()))
@@ -223,11 +329,15 @@ export class SqlHistoryStore implements HistoryStore {
     return batch.map((event) => places.get(event)!)
   }
 
-  /** The next places of a session, as many as it has events, and the salt of its history, made with the first of them. */
-  async #takePlaces(act: Act, { owner, session, events }: Part): Promise<{ salt: Buffer; first: number }> {
-    const count = events.length
+  /** The next `count` places of a session, and the salt of its history, made with the first of them. */
+  async #takePlaces(
+    act: Act,
+    session: Buffer,
+    tenant: string,
+    count: number,
+  ): Promise<{ salt: Buffer; first: number }> {
     const { rows } = await act.executeQuery<{ next: number; salt: Uint8Array }>(
-      CompiledQuery.raw(this.#upsert, [session, owner.tenant, this.#parts.random(saltBytes), count + 1]),
+      CompiledQuery.raw(this.#upsert, [session, tenant, this.#parts.random(saltBytes), count + 1]),
     )
     const [{ next, salt }] = rows as [{ next: number; salt: Uint8Array }]
     return { salt: Buffer.from(salt), first: next - count }
@@ -273,7 +383,7 @@ export class SqlHistoryStore implements HistoryStore {
       const sealed = Buffer.from(row.sealed)
       const id = keyIdOf(sealed)
       const data = id === undefined ? undefined : await this.#parts.keys.opening(id, owner.tenant, 'event')
-      const place = placeOf(owner.tenant, session, stream, row.seq)
+      const place = eventPlace(owner.tenant, session, stream, row.seq)
       const plain = data && openRecord(this.#family(data, salt), place, sealed)
       if (plain === undefined) {
         this.#parts.onUnreadable({ tenant: owner.tenant, key: id })
@@ -285,28 +395,6 @@ export class SqlHistoryStore implements HistoryStore {
   }
 }
 
-type Act = Parameters<Parameters<typeof actWithin>[2]>[0]
-
-function placeOf(tenant: string, session: Buffer, stream: number, sequence: number): Place {
+export function eventPlace(tenant: string, session: Buffer, stream: number, sequence: number): Place {
   return { tenant, type: 'event', record: `${session.toString('hex')}/${stream}`, sequence }
-}
-
-/** What is remembered of streams that lost events is bounded: beyond that a place below the floor is not known any more. */
-async function boundStreams(act: Act, session: Uint8Array): Promise<void> {
-  const oldest = await act
-    .selectFrom('history_streams')
-    .select('lost')
-    .where('session', '=', session)
-    .orderBy('lost', 'desc')
-    .offset(streamsMax)
-    .limit(1)
-    .executeTakeFirst()
-  if (oldest === undefined) return
-  await act
-    .updateTable('histories')
-    .set({ floor: oldest.lost })
-    .where('session', '=', session)
-    .where('floor', '<', oldest.lost)
-    .execute()
-  await act.deleteFrom('history_streams').where('session', '=', session).where('lost', '<=', oldest.lost).execute()
 }

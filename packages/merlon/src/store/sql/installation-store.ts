@@ -66,13 +66,16 @@ export class SqlInstallationStore implements InstallationStore {
     return reaching(async () => {
       // The counter first: a change that commits between the two reads is told now and once more next time.
       const { value } = await this.#db.selectFrom('identity_revision').select('value').executeTakeFirstOrThrow()
-      if (value <= revision) return { revision: value, keys: [], signIns: [], subjects: [] }
-      const [keys, signIns, subjects] = await this.#acts.read(everyTenant, async (db) => [
+      if (value <= revision)
+        return { revision: value, keys: [], signIns: [], subjects: [], suspended: [], disabled: [] }
+      const [keys, signIns, subjects, suspended, disabled] = await this.#acts.read(everyTenant, async (db) => [
         await keysChangedAfter(db, revision),
         await signInsChangedAfter(db, revision),
         await subjectsBlockedAfter(db, revision),
+        await inactiveSince(db, 'tenants', revision),
+        await inactiveSince(db, 'users', revision),
       ])
-      return { revision: value, keys, signIns, subjects }
+      return { revision: value, keys, signIns, subjects, suspended, disabled }
     })
   }
 }
@@ -131,4 +134,18 @@ async function subjectsBlockedAfter(db: Kysely<Tables>, revision: number): Promi
     .where('changed', '>', revision)
     .execute()
   return rows.map(({ issuer, subject, tenant }) => ({ issuer, subject, tenant: tenant ?? undefined }))
+}
+
+async function inactiveSince(
+  db: Kysely<Tables>,
+  table: 'tenants' | 'users',
+  revision: number,
+): Promise<readonly string[]> {
+  const rows = await db
+    .selectFrom(table)
+    .select('id')
+    .where('changed', '>', revision)
+    .where('status', '!=', 'active')
+    .execute()
+  return rows.map(({ id }) => id)
 }

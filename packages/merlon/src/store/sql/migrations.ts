@@ -4,6 +4,12 @@ import { rowSecurity } from './migrations/0002-row-security.ts'
 import { people } from './migrations/0003-people.ts'
 import { sealedTables } from './migrations/0004-sealed.ts'
 import { blockedSubjects } from './migrations/0005-blocked-subjects.ts'
+import { streams } from './migrations/0006-streams.ts'
+import { replicaTables } from './migrations/0007-replicas.ts'
+import { keptKeys } from './migrations/0008-kept-keys.ts'
+import { openers } from './migrations/0009-openers.ts'
+import { toldChanges } from './migrations/0010-told-changes.ts'
+import { mailOwners } from './migrations/0011-mail-owners.ts'
 import { everyTenantMark, tenantSetting } from './row-security.ts'
 import type { Tables } from './tables.ts'
 
@@ -32,7 +38,19 @@ export interface Migration {
 }
 
 /** Never edit one that has been released; add the next. */
-const migrations: readonly Migration[] = [identityTables, rowSecurity, people, sealedTables, blockedSubjects]
+const migrations: readonly Migration[] = [
+  identityTables,
+  rowSecurity,
+  people,
+  sealedTables,
+  blockedSubjects,
+  streams,
+  replicaTables,
+  keptKeys,
+  openers,
+  toldChanges,
+  mailOwners,
+]
 
 /** Any number that no other program is likely to lock in the same database. */
 const lock = 0x6d65_726c

@@ -22,8 +22,6 @@ export function openPostgres(databaseUrl: string, waitMs = 4_000): SqlDatabase {
     types: { getTypeParser },
   }
   const pool = new pg.Pool({ ...settings, max: 10 })
-  // An idle connection that breaks is replaced when one is next needed; the query that then fails says so.
-  pool.on('error', () => undefined)
   // A key is looked for before anyone knows whose it is, at every call. These connections reach every tenant for as long as
   // they live, so that the look is one round trip and not a transaction of four; and so they can change nothing.
   const reads = new pg.Pool({
@@ -35,7 +33,12 @@ export function openPostgres(databaseUrl: string, waitMs = 4_000): SqlDatabase {
         .then(() => done(), done)
     },
   })
-  reads.on('error', () => undefined)
+  for (const each of [pool, reads]) {
+    // An idle connection that breaks is replaced when one is next needed.
+    each.on('error', () => undefined)
+    // One that breaks between two queries of a transaction tells so where nobody waits: the next query fails and says so.
+    each.on('connect', (client) => client.on('error', () => undefined))
+  }
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   return {
     engine: 'postgres',

@@ -1,6 +1,6 @@
 import { type ExpressionBuilder, type Kysely, type SelectQueryBuilder, sql, type Transaction } from 'kysely'
 import type { Instant } from '../../call.ts'
-import type { SessionCaps } from '../../session/session-store.ts'
+import type { SessionCaps, Withdrawals } from '../../session/session-store.ts'
 import type { SealedSession } from './session-row.ts'
 import type { Tables } from './tables.ts'
 
@@ -28,6 +28,36 @@ export function over(now: Instant, idleMs: number): Which {
     rows.where((row: ExpressionBuilder<Tables, 'sessions'>) =>
       row.or([row('expires_at', '<=', now), row('used_at', '<=', now - idleMs)]),
     )
+}
+
+/** Those of who may call no more, in as many parts as statements are needed. */
+export function withdrawn(
+  { credentials, principals, tenants }: Withdrawals,
+  digestOf: (kind: 'credential' | 'principal', text: string) => Buffer,
+): readonly Which[] {
+  const parts: Which[] = []
+  const anyOf = (column: 'credential' | 'principal' | 'tenant', values: readonly (Buffer | string)[]) => {
+    for (let from = 0; from < values.length; from += deletedAtOnce) {
+      const part = values.slice(from, from + deletedAtOnce)
+      parts.push((rows) => rows.where(column, 'in', part as never))
+    }
+  }
+  const anywhere = credentials.filter(({ tenant }) => tenant === undefined)
+  anyOf(
+    'credential',
+    anywhere.map(({ credential }) => digestOf('credential', credential)),
+  )
+  anyOf(
+    'principal',
+    principals.map((principal) => digestOf('principal', principal)),
+  )
+  anyOf('tenant', tenants)
+  for (const { credential, tenant } of credentials) {
+    if (tenant === undefined) continue
+    const digest = digestOf('credential', credential)
+    parts.push((rows) => rows.where('credential', '=', digest).where('tenant', '=', tenant))
+  }
+  return parts
 }
 
 type Counted = Pick<SealedSession, 'tenant' | 'binding'>
@@ -85,6 +115,27 @@ export async function dropSessions(act: Act, now: Instant, which: Which): Promis
   const digests = dropped.map(({ session }) => session)
   await leaveWord(act, digests, 1, now)
   return digests
+}
+
+/** How much word was left, and up to where those who may call no more have none. */
+export function revisionOf(db: Kysely<Tables>): Promise<{ readonly value: number; readonly withdrawn: number }> {
+  return db.selectFrom('session_revision').select(['value', 'withdrawn']).executeTakeFirstOrThrow()
+}
+
+/** What other processes have ended or changed since; without a beginning, only how much word there is. */
+export async function newsSince(
+  db: Kysely<Tables>,
+  since: number | undefined,
+): Promise<{ readonly value: number; readonly rows: readonly Pick<Tables['session_news'], 'session' | 'over'>[] }> {
+  const { value } = await revisionOf(db)
+  if (since === undefined || since === value) return { value, rows: [] }
+  const rows = await db
+    .selectFrom('session_news')
+    .select(['session', 'over'])
+    .where('revision', '>', since)
+    .where('revision', '<=', value)
+    .execute()
+  return { value, rows }
 }
 
 /** Tells other processes of sessions that are over, or are not as they were. */

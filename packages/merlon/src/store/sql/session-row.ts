@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import type { Client, Instant, LogLevel, RandomBytes } from '../../call.ts'
 import type { DataKeys } from '../../sealing/data-keys.ts'
@@ -70,8 +71,60 @@ export async function openSession(keys: DataKeys, row: SealedSession): Promise<O
   }
 }
 
+/** The row as its next state, the same text sealed with the key that seals now; undefined where it does not open. */
+export async function resealSession(
+  keys: DataKeys,
+  row: SealedSession,
+  random: RandomBytes,
+): Promise<Pick<SealedSession, 'version' | 'sealed'> | undefined> {
+  const sealed = Buffer.from(row.sealed)
+  const id = keyIdOf(sealed)
+  const key = id === undefined ? undefined : await keys.opening(id, row.tenant, 'session')
+  const plain = key && openRecord(key, placeOf(row.tenant, row.session, row.version), sealed)
+  if (plain === undefined) return undefined
+  const version = row.version + 1
+  const next = await keys.sealing(row.tenant, 'session')
+  return { version, sealed: sealRecord(next, placeOf(row.tenant, row.session, version), plain, random) }
+}
+
 function placeOf(tenant: string, digest: Uint8Array, sequence: number): Place {
   return { tenant, type: 'session', record: hexOf(digest), sequence }
+}
+
+/** A digest of what opened a session: each kind has its own. */
+export type DigestOf = (kind: 'binding' | 'principal' | 'credential', text: string) => Buffer
+
+/** What is told in the clear of who opened a session. */
+export function openersOf(
+  digestOf: DigestOf,
+  { binding, principal, credential }: Pick<Session, 'binding' | 'principal' | 'credential'>,
+) {
+  return {
+    binding: digestOf('binding', binding),
+    principal: digestOf('principal', principal),
+    credential: digestOf('credential', credential),
+  }
+}
+
+/** Whether what is told of it in the clear is what is sealed. */
+export function agrees(digestOf: DigestOf, row: SealedSession, session: Omit<Session, 'id'>): boolean {
+  const { binding, principal, credential } = openersOf(digestOf, session)
+  return (
+    timingSafeEqual(row.binding, binding) &&
+    timingSafeEqual(row.principal, principal) &&
+    timingSafeEqual(row.credential, credential)
+  )
+}
+
+const listedBytes = 12
+
+/** A name for administrators: tells nothing of the id that the client holds. */
+export function listedName(random: RandomBytes): string {
+  return `ses_${random(listedBytes).toString('hex')}`
+}
+
+export function isListedName(text: string): boolean {
+  return /^ses_[0-9a-f]{24}$/.test(text)
 }
 
 export function hexOf(digest: Uint8Array): string {

@@ -2,13 +2,14 @@ import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sql } from 'kysely'
 import { afterAll, describe, expect, test } from 'vitest'
+import { everyTenant } from '../../identity/reach.ts'
 import { DataKeys } from '../../sealing/data-keys.ts'
 import { sessionStoreContract } from '../../session/session-store.contract.ts'
 import type { Session, SessionCaps } from '../../session/session-store.ts'
 import { SqlDataKeyStore } from './data-key-store.ts'
 import { openDatabase, type SqlDatabase, type SqlTarget } from './database.ts'
+import { actWithin } from './row-security.ts'
 import { SqlSessionStore } from './session-store.ts'
 import { testPostgres } from './test-postgres.ts'
 
@@ -22,7 +23,7 @@ const wide: SessionCaps = { perPrincipal: 1_000, perTenant: 1_000, total: 1_000 
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
   if ('close' in postgres) await postgres.close()
-})
+}, 60_000)
 
 const storeOver = (database: SqlDatabase, idle = idleMs, shared = false) => {
   const unreadable: unknown[] = []
@@ -107,48 +108,142 @@ describe('sealed sessions', () => {
     await close()
   })
 
-  const tampering: Readonly<Record<string, (database: SqlDatabase) => Promise<unknown>>> = {
-    'a byte altered': ({ db }) =>
-      sql`update sessions set sealed = cast(substr(sealed, 1, 40) || x'00' || substr(sealed, 42) as blob) where tenant = 'acme'`.execute(
-        db,
-      ),
-    'cut short': ({ db }) =>
-      sql`update sessions set sealed = substr(sealed, 1, length(sealed) - 12) where tenant = 'acme'`.execute(db),
-    'what another session holds': ({ db }) =>
-      sql`update sessions set sealed = (select sealed from sessions where tenant = 'other') where tenant = 'acme'`.execute(
-        db,
-      ),
-    'given to another tenant': ({ db }) => sql`update sessions set tenant = 'other' where tenant = 'acme'`.execute(db),
-    'a later end': ({ db }) => sql`update sessions set expires_at = expires_at + 1 where tenant = 'acme'`.execute(db),
-    'another state counted': ({ db }) =>
-      sql`update sessions set version = version + 1 where tenant = 'acme'`.execute(db),
-    'a destroyed key': ({ db }) => sql`update data_keys set wrapped = x'' where tenant = 'acme'`.execute(db),
+  type Row = Awaited<ReturnType<typeof rowsOf>>[number]
+  const rowsOf = (database: SqlDatabase) =>
+    actWithin(database, everyTenant, async (act) => {
+      const rows = await act.selectFrom('sessions').selectAll().orderBy('tenant').execute()
+      return rows.map((row) => ({ ...row, sealed: Buffer.from(row.sealed) }))
+    })
+  const write = (database: SqlDatabase, row: Partial<Row>) =>
+    actWithin(database, everyTenant, (act) =>
+      act.updateTable('sessions').set(row).where('tenant', '=', 'acme').execute(),
+    )
+  /** What is written over a row, given that of another tenant. */
+  const tampering: Readonly<Record<string, (mine: Row, theirs: Row) => Partial<Row>>> = {
+    'a byte altered': ({ sealed }) => ({ sealed: Buffer.from(sealed).fill(sealed[40]! ^ 1, 40, 41) }),
+    'cut short': ({ sealed }) => ({ sealed: sealed.subarray(0, -12) }),
+    'what another session holds': (_, { sealed }) => ({ sealed }),
+    'all of another session': (_, { session: _name, listed: _listed, binding: _binding, ...rest }) => rest,
+    'given to another tenant': () => ({ tenant: 'other' }),
+    'a later end': ({ expires_at }) => ({ expires_at: expires_at + 1 }),
+    'another state counted': ({ version }) => ({ version: version + 1 }),
+    'a state below the first': () => ({ version: -1 }),
+    'opened by somebody else, as it seems': (_, { principal }) => ({ principal }),
+    'opened with something else, as it seems': (_, { credential }) => ({ credential }),
   }
+  const engines: Readonly<Record<string, () => Promise<SqlTarget>>> = {
+    SQLite: async () => fresh(),
+    ...('reason' in postgres ? {} : { PostgreSQL: () => onePostgres }),
+  }
+  const onePostgres =
+    'reason' in postgres ? Promise.resolve(fresh()) : postgres.database().then((databaseUrl) => ({ databaseUrl }))
 
-  for (const [what, tamper] of Object.entries(tampering)) {
-    test(`CR-02: ${what}: the session is not there, and it is told`, async () => {
-      const { store, database, close } = await opening(fresh())
-      await store.open(sessionOf('mine'), wide, now)
-      await store.open(sessionOf('theirs', { tenant: 'other', binding: 'bob of other' }), wide, now)
-      await tamper(database)
+  for (const [engine, target] of Object.entries(engines)) {
+    const openBoth = async () => {
+      const opened = await opening(await target())
+      await actWithin(opened.database, everyTenant, async (act) => {
+        for (const table of ['sessions', 'session_counts', 'data_keys'] as const) await act.deleteFrom(table).execute()
+      })
+      await opened.store.open(sessionOf('mine'), wide, now)
+      const theirs = { tenant: 'other', binding: 'bob of other', principal: 'usr_bob', credential: 'key_bob' }
+      await opened.store.open(sessionOf('theirs', theirs), wide, now)
+      return opened
+    }
+
+    for (const [what, tamper] of Object.entries(tampering)) {
+      test(`CR-02: ${what}: on ${engine} the session is not there, and it is told`, async () => {
+        const { database, close } = await openBoth()
+        const [mine, theirs] = await rowsOf(database)
+        await write(database, tamper(mine!, theirs!))
+        const reader = storeOver(database)
+        expect(await reader.store.find('mine', 'alice of acme', now)).toBeUndefined()
+        expect(reader.unreadable).toHaveLength(1)
+        const everywhere = await reader.store.list({ everyTenant: true }, { limit: 10 }, now)
+        expect(everywhere.map(({ session }) => session.principal)).toEqual(['usr_bob'])
+        expect(await reader.store.find('theirs', 'bob of other', now)).toBeDefined()
+        await close()
+      })
+    }
+
+    test(`CR-02: a destroyed key: on ${engine} the session is not there, and it is told`, async () => {
+      const { database, close } = await openBoth()
+      await actWithin(database, everyTenant, (act) =>
+        act
+          .updateTable('data_keys')
+          .set({ wrapped: Buffer.alloc(0) })
+          .where('tenant', '=', 'acme')
+          .execute(),
+      )
       const reader = storeOver(database)
       expect(await reader.store.find('mine', 'alice of acme', now)).toBeUndefined()
       expect(reader.unreadable).toHaveLength(1)
       await close()
     })
-  }
 
-  test('CR-02: an older state of a session, brought back alone, does not open', async () => {
-    const { store, database, close } = await opening(fresh())
-    await store.open(sessionOf('mine'), wide, now)
-    const { sealed } = await database.db.selectFrom('sessions').select('sealed').executeTakeFirstOrThrow()
-    await store.update('mine', { logLevel: 'error' }, now)
-    await database.db.updateTable('sessions').set({ sealed }).execute()
-    const reader = storeOver(database)
-    expect(await reader.store.find('mine', 'alice of acme', now)).toBeUndefined()
-    expect(reader.unreadable).toHaveLength(1)
-    await close()
-  })
+    test(`CR-02: an older state of a session, brought back alone, does not open on ${engine}`, async () => {
+      const { store, database, close } = await openBoth()
+      const [{ sealed }] = (await rowsOf(database)) as [Row]
+      await store.update('mine', { logLevel: 'error' }, now)
+      await write(database, { sealed })
+      const reader = storeOver(database)
+      expect(await reader.store.find('mine', 'alice of acme', now)).toBeUndefined()
+      expect(reader.unreadable).toHaveLength(1)
+      await close()
+    })
+
+    test(`CR-02: an older row put back whole does not open on ${engine} where a later one was seen`, async () => {
+      const { database, close } = await openBoth()
+      const [before] = await rowsOf(database)
+      // One that has changed it, and one that has only read it since, neither of which trusts what it remembers for long.
+      const [writer, seer] = [storeOver(database, idleMs, true), storeOver(database, idleMs, true)]
+      await writer.store.update('mine', { logLevel: 'error' }, now)
+      expect((await seer.store.find('mine', 'alice of acme', now))?.logLevel).toBe('error')
+      await write(database, before!)
+      const later = now + 1_001
+      for (const { store, unreadable } of [writer, seer]) {
+        expect(await store.find('mine', 'alice of acme', later)).toBeUndefined()
+        expect(unreadable).toHaveLength(1)
+        expect(await store.list({ tenant: 'acme' }, { limit: 10 }, later)).toEqual([])
+        expect(unreadable).toHaveLength(2)
+      }
+      // A process that has seen neither cannot know: the threat model says so.
+      expect(await storeOver(database).store.find('mine', 'alice of acme', now)).toBeDefined()
+      await close()
+    })
+
+    test(`SE-05: the row of a session that was ended does not open on ${engine} where its end was seen`, async () => {
+      const { store, database, close } = await openBoth()
+      const hearer = storeOver(database, idleMs, true)
+      await hearer.store.poll(now)
+      const [before] = await rowsOf(database)
+      await store.end('mine', 'alice of acme', now)
+      await hearer.store.poll(now)
+      await actWithin(database, everyTenant, (act) => act.insertInto('sessions').values(before!).execute())
+      for (const each of [store, hearer.store]) {
+        expect(await each.find('mine', 'alice of acme', now)).toBeUndefined()
+        expect(await each.list({ tenant: 'acme' }, { limit: 10 }, now)).toEqual([])
+      }
+      expect(hearer.unreadable).toHaveLength(2)
+      await close()
+    })
+
+    test(`a database put back from a backup is believed on ${engine}, and what it knows is there again`, async () => {
+      const { store, database, close } = await openBoth()
+      const seer = storeOver(database, idleMs, true)
+      await seer.store.poll(now)
+      const [before] = await rowsOf(database)
+      const { value } = await database.db.selectFrom('session_revision').select('value').executeTakeFirstOrThrow()
+      await store.update('mine', { logLevel: 'error' }, now)
+      await seer.store.poll(now)
+      await seer.store.find('mine', 'alice of acme', now)
+      await write(database, before!)
+      await database.db.updateTable('session_revision').set({ value }).execute()
+      await seer.store.poll(now)
+      expect((await seer.store.find('mine', 'alice of acme', now))?.logLevel).toBeUndefined()
+      expect(seer.unreadable).toEqual([])
+      await close()
+    })
+  }
 
   test('SE-03: a row bound to somebody else does not let them in: the binding is sealed too', async () => {
     const { store, database, close } = await opening(fresh())
@@ -196,6 +291,17 @@ describe('sessions of several processes', () => {
     await other.poll(now + 1_002)
     expect(over).toEqual(['mine'])
     expect(await other.find('mine', mine.binding, now + 1_003)).toBeUndefined()
+    await close()
+  })
+
+  test('AK-07: what was used before the first poll, and ended elsewhere meanwhile, is over after it', async () => {
+    const { one, other, over, close } = await two()
+    await one.open(mine, wide, now)
+    expect(await other.find('mine', mine.binding, now)).toBeDefined()
+    await one.end('mine', mine.binding, now)
+    await other.poll(now + 250)
+    expect(over).toEqual(['mine'])
+    expect(await other.find('mine', mine.binding, now + 251)).toBeUndefined()
     await close()
   })
 

@@ -1,51 +1,48 @@
 import { timingSafeEqual } from 'node:crypto'
 import { sql } from 'kysely'
-import type { Instant, RandomBytes } from '../../call.ts'
+import type { Instant } from '../../call.ts'
 import { everyTenant } from '../../identity/reach.ts'
-import type { DataKeys } from '../../sealing/data-keys.ts'
 import type {
   ListedSession,
   Session,
   SessionCaps,
+  SessionChange,
   SessionPage,
   SessionReach,
   SessionStore,
+  Withdrawals,
 } from '../../session/session-store.ts'
-import { reaching, type SqlDatabase } from './database.ts'
+import { reaching } from './database.ts'
+import { type Remembered, RememberedSessions } from './remembered-sessions.ts'
 import { actLightly, actWithin, readWithin } from './row-security.ts'
-import { type Act, alive, dropSessions, leaveWord, over, takePlaces, type Which } from './session-acts.ts'
-import { hexOf, openSession, type SealedSession, sealSession } from './session-row.ts'
-
-export interface SessionParts {
-  readonly database: SqlDatabase
-  readonly keys: DataKeys
-  /** A keyed digest of 32 bytes: neither ids nor bindings are in the tables. */
-  readonly digest: (text: string) => Buffer
-  readonly random: RandomBytes
-  readonly idleMs: number
-  /** Whether other processes write to the same tables; if so `follow` has to run. */
-  readonly shared: boolean
-  readonly rememberedMax?: number
-  /** Told of a session that does not open: somebody has written to the tables, or a key is gone. */
-  readonly onUnreadable: (what: { readonly tenant: string; readonly key: string | undefined }) => void
-}
-
-/** A session that was used here lately. */
-interface Remembered {
-  readonly digest: Buffer
-  readonly session: Session
-  usedAt: Instant
-  /** The use that the tables know of. */
-  notedAt: Instant
-}
+import {
+  type Act,
+  alive,
+  dropSessions,
+  leaveWord,
+  newsSince,
+  over,
+  revisionOf,
+  takePlaces,
+  type Which,
+  withdrawn,
+} from './session-acts.ts'
+import type { SessionParts } from './session-parts.ts'
+import {
+  agrees,
+  isListedName,
+  listedName,
+  openersOf,
+  openSession,
+  type SealedSession,
+  sealSession,
+} from './session-row.ts'
 
 /** A poll older than this no longer vouches for what is remembered. */
 const trustMs = 1_000
 /** How long what ended is told to other processes. */
 const newsMs = 600_000
 const rounds = 5
-const listedBytes = 12
-const listedPattern = /^ses_[0-9a-f]{24}$/
 
 /**
  * Sessions in SQLite or PostgreSQL, sealed, named by keyed digests alone. Those in use are remembered, so that a call asks
@@ -57,18 +54,13 @@ const listedPattern = /^ses_[0-9a-f]{24}$/
 export class SqlSessionStore implements SessionStore {
   readonly #parts: SessionParts
   readonly #read: (digest: Uint8Array) => SealedSession[] | Promise<SealedSession[]>
-  readonly #known = new Map<string, Remembered>()
-  readonly #idOf = new Map<string, string>()
-  readonly #listeners: ((id: string) => void)[] = []
-  /** Those used since it was last written down. */
-  readonly #unnoted = new Set<Remembered>()
+  readonly #memory: RememberedSessions
   #revision: number | undefined
   #polledAt = Number.NEGATIVE_INFINITY
-  /** Moves with every end, so that a look that began before it does not remember what is over. */
-  #ends = 0
 
   constructor(parts: SessionParts) {
     this.#parts = parts
+    this.#memory = new RememberedSessions(parts.rememberedMax ?? 20_000)
     const { database } = parts
     const marker = database.engine === 'postgres' ? sql.raw('$1') : sql.raw('?')
     this.#read = database.ready<SealedSession>(
@@ -77,14 +69,15 @@ export class SqlSessionStore implements SessionStore {
   }
 
   async open(session: Session, caps: SessionCaps, now: Instant): Promise<'opened' | 'full'> {
+    await this.#listen(now)
     const { keys, random, idleMs } = this.#parts
     const key = await keys.sealing(session.tenant, 'session')
     const digest = this.#parts.digest(session.id)
     const row = {
       session: digest,
-      listed: `ses_${random(listedBytes).toString('hex')}`,
+      listed: listedName(random),
       tenant: session.tenant,
-      binding: this.#bound(session.binding),
+      ...openersOf(this.#digestOf, session),
       expires_at: session.expiresAt,
       used_at: now,
       ...sealSession(key, digest, session, 0, random),
@@ -104,16 +97,16 @@ export class SqlSessionStore implements SessionStore {
       })
     }
     if (!opened) return 'full'
-    this.#remember({ digest, session: { ...session }, usedAt: now, notedAt: now })
+    this.#memory.put({ digest, session: { ...session }, state: 0, usedAt: now, notedAt: now })
     return 'opened'
   }
 
   find(id: string, binding: string, now: Instant): Session | undefined | Promise<Session | undefined> {
-    const known = this.#known.get(id)
+    const known = this.#memory.find(id)
     if (known !== undefined && this.#isTrusted(now)) {
       if (known.session.binding !== binding || now >= known.session.expiresAt) return undefined
       if (now < known.usedAt + this.#parts.idleMs) {
-        this.#use(known, now)
+        this.#memory.use(known, now)
         return known.session
       }
       // Beside other processes it may have been used elsewhere meanwhile.
@@ -122,7 +115,7 @@ export class SqlSessionStore implements SessionStore {
     return this.#look(id, binding, now)
   }
 
-  async update(id: string, change: Partial<Pick<Session, 'logLevel' | 'subscriptions'>>, now: Instant): Promise<void> {
+  async update(id: string, change: SessionChange, now: Instant): Promise<void> {
     const { keys, random } = this.#parts
     const digest = this.#parts.digest(id)
     for (let round = 0; round < rounds; round++) {
@@ -130,8 +123,9 @@ export class SqlSessionStore implements SessionStore {
       if (row === undefined || this.#isOver(row, now)) return
       const found = await this.#unseal(id, row)
       if (found === undefined) return
+      const changed = typeof change === 'function' ? change(found) : change
       const key = await keys.sealing(found.tenant, 'session')
-      const next = sealSession(key, digest, { ...found, ...change }, row.version + 1, random)
+      const next = sealSession(key, digest, { ...found, ...changed }, row.version + 1, random)
       const done = await this.#act(async (act) => {
         const { numUpdatedRows } = await act
           .updateTable('sessions')
@@ -144,17 +138,19 @@ export class SqlSessionStore implements SessionStore {
         return true
       })
       if (!done) continue
-      const known = this.#known.get(id)
-      if (known !== undefined) Object.assign(known.session, change)
+      this.#parts.wake?.()
+      this.#memory.sawState(id, digest, row.version + 1)
+      const known = this.#memory.find(id)
+      if (known !== undefined) Object.assign(known.session, changed)
       return
     }
   }
 
   async end(id: string, binding: string, now: Instant): Promise<boolean> {
-    const known = this.#known.get(id)
+    const known = this.#memory.find(id)
     if (known !== undefined) await this.#note([known])
     const digest = this.#parts.digest(id)
-    const bound = this.#bound(binding)
+    const bound = this.#digestOf('binding', binding)
     const ended = await this.#endWhich(now, (rows) =>
       rows
         .where('session', '=', digest)
@@ -165,9 +161,23 @@ export class SqlSessionStore implements SessionStore {
     return ended > 0
   }
 
-  async endBound(binding: string, now: Instant): Promise<number> {
-    const bound = this.#bound(binding)
-    return this.#endWhich(now, (rows) => rows.where('binding', '=', bound))
+  async endWithdrawn(withdrawals: Withdrawals, now: Instant): Promise<number> {
+    // Each by itself: two that end sessions at once would wait for each other.
+    let ended = 0
+    for (const which of withdrawn(withdrawals, this.#digestOf)) ended += await this.#endWhich(now, which)
+    await this.#act((act) =>
+      act
+        .updateTable('session_revision')
+        .set({ withdrawn: withdrawals.upTo })
+        .where('withdrawn', '<', withdrawals.upTo)
+        .execute(),
+    )
+    return ended
+  }
+
+  async withdrawnUpTo(): Promise<number> {
+    const { database } = this.#parts
+    return (await reaching(() => readWithin(database, everyTenant, revisionOf))).withdrawn
   }
 
   async sweep(now: Instant): Promise<number> {
@@ -182,11 +192,16 @@ export class SqlSessionStore implements SessionStore {
     })
   }
 
-  async list(reach: SessionReach, { after, limit }: SessionPage, now: Instant): Promise<readonly ListedSession[]> {
-    if (after !== undefined && !listedPattern.test(after)) return []
-    const rows = await this.#seen(reach, now, (query) =>
-      (after === undefined ? query : query.where('listed', '>', after)).orderBy('listed').limit(limit),
-    )
+  async list(reach: SessionReach, page: SessionPage, now: Instant): Promise<readonly ListedSession[]> {
+    const { after, limit, principal, credential } = page
+    if (after !== undefined && !isListedName(after)) return []
+    const rows = await this.#seen(reach, now, (query) => {
+      let rows = query
+      if (after !== undefined) rows = rows.where('listed', '>', after)
+      if (principal !== undefined) rows = rows.where('principal', '=', this.#digestOf('principal', principal))
+      if (credential !== undefined) rows = rows.where('credential', '=', this.#digestOf('credential', credential))
+      return rows.orderBy('listed').limit(limit)
+    })
     const listed: ListedSession[] = []
     for (const row of rows) {
       const shown = await this.#show(row)
@@ -211,56 +226,44 @@ export class SqlSessionStore implements SessionStore {
     const { idleMs, database } = this.#parts
     return reaching(() =>
       readWithin(database, everyTenant, async (db) => {
-        const { alive } = await db
-          .selectFrom('sessions')
-          .select((select) => select.fn.countAll<number>().as('alive'))
-          .where('expires_at', '>', now)
-          .where('used_at', '>', now - idleMs)
-          .executeTakeFirstOrThrow()
-        return Number(alive)
+        const rows = alive(db, now, idleMs).clearSelect()
+        const { total } = await rows.select(({ fn }) => fn.countAll<number>().as('total')).executeTakeFirstOrThrow()
+        return Number(total)
       }),
     )
   }
 
   onOver(listener: (id: string) => void): void {
-    this.#listeners.push(listener)
+    this.#memory.onOver(listener)
   }
 
   /** Hears what other processes have ended or changed. Until it has, and a second after, each call asks the tables. */
   async poll(now: Instant): Promise<void> {
     const { database } = this.#parts
     const since = this.#revision
-    const heard = await reaching(() =>
-      readWithin(database, everyTenant, async (db) => {
-        const { value } = await db.selectFrom('session_revision').select('value').executeTakeFirstOrThrow()
-        if (since === undefined || since === value) return { value, rows: [] }
-        const rows = await db
-          .selectFrom('session_news')
-          .select(['session', 'over'])
-          .where('revision', '>', since)
-          .where('revision', '<=', value)
-          .execute()
-        return { value, rows }
-      }),
-    )
+    const heard = await reaching(() => readWithin(database, everyTenant, (db) => newsSince(db, since)))
+    // Two began at once: what came between them is for the next one.
+    if (since === undefined && this.#revision !== undefined) return
     // A counter that went back is a store put back from a backup: nothing that is remembered need be so.
-    if (since !== undefined && heard.value < since) this.#known.clear()
+    if (since !== undefined && heard.value < since) this.#memory.forgetAll()
     for (const { session, over } of heard.rows) {
-      const id = this.#idOf.get(hexOf(session))
-      if (over === 1) this.#over(session)
-      else if (id !== undefined) this.#known.delete(id)
+      if (over === 1) this.#memory.over(session)
+      else this.#memory.forget(session)
     }
     this.#revision = heard.value
     this.#polledAt = now
   }
 
+  /** Before anything is remembered it must be known from where on news are heard: what was missed is never told again. */
+  #listen = async (now: Instant) => this.#parts.shared && this.#revision === undefined && (await this.poll(now))
+
   /** Writes down when sessions were last used, of those where that is `lagMs` later than what is written. */
   flush(lagMs = 0): Promise<void> {
-    return this.#note([...this.#unnoted].filter(({ usedAt, notedAt }) => usedAt - notedAt >= lagMs))
+    return this.#note(this.#memory.unnoted(lagMs))
   }
 
   async #note(uses: readonly Remembered[]): Promise<void> {
-    const noting = uses.filter((known) => this.#unnoted.delete(known)).map((known) => ({ known, at: known.usedAt }))
+    const noting = this.#memory.takeUnnoted(uses)
     if (noting.length === 0) return
     try {
       await this.#act(async (act) => {
@@ -274,16 +277,10 @@ export class SqlSessionStore implements SessionStore {
         }
       })
     } catch (cause) {
-      for (const { known } of noting) this.#unnoted.add(known)
+      this.#memory.putBackUnnoted(noting)
       throw cause
     }
     for (const { known, at } of noting) known.notedAt = Math.max(known.notedAt, at)
-  }
-
-  #use(known: Remembered, now: Instant): void {
-    if (now <= known.usedAt) return
-    known.usedAt = now
-    this.#unnoted.add(known)
   }
 
   #isTrusted(now: Instant): boolean {
@@ -292,32 +289,51 @@ export class SqlSessionStore implements SessionStore {
     return age >= 0 && age <= trustMs
   }
 
-  async #look(id: string, binding: string, now: Instant): Promise<Session | undefined> {
-    const ends = this.#ends
-    const digest = this.#parts.digest(id)
-    const row = await this.#row(digest)
-    if (row === undefined || !timingSafeEqual(row.binding, this.#bound(binding))) return undefined
-    const known = this.#known.get(id)
+  async peek(id: string, binding: string, now: Instant): Promise<Session | undefined> {
+    return (await this.#written(id, binding, now))?.session
+  }
+
+  /** The session as its row is, if it is alive. */
+  async #written(id: string, binding: string, now: Instant) {
+    const row = await this.#row(this.#parts.digest(id))
+    if (row === undefined || !timingSafeEqual(row.binding, this.#digestOf('binding', binding))) return undefined
+    const known = this.#memory.find(id)
     const usedAt = Math.max(row.used_at, known?.usedAt ?? 0)
     if (this.#isOver({ ...row, used_at: usedAt }, now)) return undefined
     const session = await this.#unseal(id, row)
-    if (session === undefined || session.binding !== binding) return undefined
-    if (ends !== this.#ends) return session
-    const found = { digest, session, usedAt: row.used_at, notedAt: row.used_at }
-    this.#remember(found)
-    this.#use(found, now)
+    return session === undefined || session.binding !== binding ? undefined : { session, row }
+  }
+
+  async #look(id: string, binding: string, now: Instant): Promise<Session | undefined> {
+    await this.#listen(now)
+    const { ends } = this.#memory
+    const written = await this.#written(id, binding, now)
+    if (written === undefined) return undefined
+    const { session, row } = written
+    if (ends !== this.#memory.ends) return session
+    const digest = this.#parts.digest(id)
+    const found = { digest, session, state: row.version, usedAt: row.used_at, notedAt: row.used_at }
+    this.#memory.put(found)
+    this.#memory.use(found, now)
     return session
   }
 
-  async #row(digest: Buffer): Promise<SealedSession | undefined> {
+  async #row(digest: Uint8Array): Promise<SealedSession | undefined> {
     const [row] = await reaching(async () => this.#read(digest))
     return row
   }
 
-  async #unseal(id: string, row: SealedSession): Promise<Session | undefined> {
+  /** The session of a row, where it is as we wrote it, and as it was written last. */
+  async #unseal(id: string, read: SealedSession): Promise<Session | undefined> {
+    let row: SealedSession | undefined = read
+    const floor = this.#memory.floorOf(row.session)
+    // It may have been changed or ended since it was read.
+    if (row.version < floor) row = await this.#row(row.session)
+    if (row === undefined) return undefined
     const opened = await openSession(this.#parts.keys, row)
-    if (opened.ok) return { id, ...opened.session }
-    this.#parts.onUnreadable({ tenant: row.tenant, key: opened.key })
+    if (opened.ok && agrees(this.#digestOf, row, opened.session) && row.version >= floor)
+      return { id, ...opened.session }
+    this.#parts.onUnreadable({ tenant: row.tenant, key: opened.ok ? undefined : opened.key })
     return undefined
   }
 
@@ -353,42 +369,21 @@ export class SqlSessionStore implements SessionStore {
     const ended = await reaching(() =>
       actWithin(this.#parts.database, everyTenant, (act) => dropSessions(act, now, which)),
     )
-    for (const digest of ended) this.#over(digest)
+    for (const digest of ended) this.#memory.over(digest)
+    if (ended.length > 0) this.#parts.wake?.()
     return ended.length
   }
 
   /** Runs an act that may drop sessions that are over, and tells of those once it is done. */
   async #drop<T>(act: (act: Act) => Promise<[readonly Uint8Array[], T]>): Promise<T> {
     const [dropped, answer] = await this.#act(act)
-    for (const digest of dropped) this.#over(digest)
+    for (const digest of dropped) this.#memory.over(digest)
     return answer
   }
 
-  #over(digest: Uint8Array): void {
-    this.#ends++
-    const name = hexOf(digest)
-    const id = this.#idOf.get(name)
-    if (id === undefined) return
-    this.#idOf.delete(name)
-    this.#known.delete(id)
-    for (const listener of this.#listeners) listener(id)
-  }
-
-  #remember(entry: Remembered): void {
-    const { rememberedMax = 20_000 } = this.#parts
-    this.#known.set(entry.session.id, entry)
-    this.#idOf.set(hexOf(entry.digest), entry.session.id)
-    if (this.#known.size <= rememberedMax) return
-    // The one that was looked up longest ago.
-    for (const id of this.#known.keys()) {
-      this.#known.delete(id)
-      break
-    }
-  }
-
-  #bound(binding: string): Buffer {
-    return this.#parts.digest(`binding\n${binding}`)
-  }
+  /** Each kind has digests of its own, and none of them is that of an id. */
+  readonly #digestOf = (kind: 'binding' | 'principal' | 'credential', text: string): Buffer =>
+    this.#parts.digest(`${kind}\n${text}`)
 
   #act<T>(act: (act: Act) => Promise<T>): Promise<T> {
     return reaching(() => actLightly(this.#parts.database, act))

@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely'
+
 /** The rows of the SQL stores. Times are milliseconds since the epoch; lists of scopes are joined by spaces. */
 export interface Tables {
   tenants: {
@@ -109,11 +111,20 @@ export interface Tables {
     replaced_at: number | null
     destroyed_at: number | null
   }
+  kept_keys: {
+    purpose: string
+    root: string
+    wrapped: Uint8Array
+    derived_from: string | null
+    created_at: number
+  }
   sessions: {
     session: Uint8Array
     listed: string
     tenant: string
     binding: Uint8Array
+    principal: Uint8Array
+    credential: Uint8Array
     expires_at: number
     used_at: number
     version: number
@@ -121,10 +132,28 @@ export interface Tables {
   }
   session_counts: { scope: string; alive: number }
   session_news: { revision: number; session: Uint8Array; over: 0 | 1; at: number }
-  session_revision: { id: number; value: number }
+  session_revision: { id: number; value: number; withdrawn: number }
   histories: { session: Uint8Array; tenant: string; salt: Uint8Array; next: number; floor: number }
-  /** For each stream of a history the last event that is no longer kept. */
-  history_streams: { session: Uint8Array; stream: number; tenant: string; lost: number }
+  history_streams: {
+    session: Uint8Array
+    stream: number
+    tenant: string
+    /** The last event that is no longer kept. */
+    lost: number
+    /** The replica that makes its events. */
+    producer: string | null
+    /** What it answers. */
+    sealed: Uint8Array | null
+    ended: Generated<0 | 1>
+    /** The replica that who reads it is connected to. */
+    reader: string | null
+    claim: Generated<number>
+    claimed_at: Generated<number>
+    /** Of the session's own: the last change that was told in it. */
+    told: Generated<number>
+    /** The place of the last event that a resume named. */
+    resumed: Generated<number>
+  }
   history_events: {
     session: Uint8Array
     seq: number
@@ -133,4 +162,17 @@ export interface Tables {
     at: number
     sealed: Uint8Array
   }
+  replicas: { id: string; seen_at: number }
+  mail: {
+    revision: number
+    id: Uint8Array
+    tenant: string
+    session: Uint8Array | null
+    at: number
+    sealed: Uint8Array
+    /** A digest of the principal whose session it is. */
+    owner: Uint8Array | null
+  }
+  /** One row: how many there have ever been, and what is there now. */
+  mail_revision: { id: number; value: number; held: number; bytes: number }
 }

@@ -1,0 +1,37 @@
+import type { KeyObject } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Awaitable, Clock } from '../call.ts'
+import type { HistoryStore } from '../history/history-store.ts'
+import type { Replicas } from '../replica/replicas.ts'
+import type { StreamWakes } from './stream-wakes.ts'
+
+/** What makes streams resumable, in this process and in any other on the same store. */
+export interface Resumption {
+  readonly history: HistoryStore
+  readonly key: KeyObject
+  readonly clock: Clock
+  readonly replicas: Replicas
+  readonly wakes: StreamWakes
+}
+
+/** How long a client waits before it resumes a stream that broke. */
+export const resumeAfterMs = 1_000
+
+const triesMax = 300
+const againMs = 1_000
+
+/**
+ * Does what must not be left undone because the store was out of reach for a moment: tries again every second, for five
+ * minutes. Does not keep the process alive.
+ */
+export async function persist(work: () => Awaitable<unknown>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await work()
+      return
+    } catch {
+      if (tries === triesMax) return
+      await wait(againMs, undefined, { ref: false })
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, test, vi } from 'vitest'
+import { defineTool } from '../catalog/define.ts'
+import { OwnBus } from '../replica/bus.ts'
+import { MemoryHistoryStore } from '../store/memory/history-store.ts'
+import { FakeReply } from './reply.fixture.ts'
+import { alice, serverWith } from './server.fixture.ts'
+import { openSessionStream } from './session-endpoints.ts'
+
+/** Longer than a poll. */
+const within = { timeout: 10_000 }
+
+/** A tool that reports progress as often as it is told, and ends when it is told. */
+function steered() {
+  const steps: ((end: boolean) => void)[] = []
+  const tool = defineTool({
+    name: 'steered',
+    description: 'Goes on as it is told.',
+    input: { type: 'object' },
+    run: async (_input, ctx) => {
+      for (let at = 1; ; at++) {
+        ctx.progress(at)
+        if (await new Promise<boolean>((resolve) => steps.push(resolve))) return 'done'
+      }
+    },
+  })
+  const step = async (end = false) => {
+    steps.shift()?.(end)
+    await turn()
+  }
+  return { tool, step }
+}
+
+/** Two processes on one store, as far as streams go. */
+function replicas() {
+  const { tool, step } = steered()
+  const history = new MemoryHistoryStore({ eventsMax: 100, historyMs: 60_000 })
+  const bus = new OwnBus()
+  const dead = new Set<string>()
+  const cuts = new Map<string, () => void>()
+  const server = (self: string) =>
+    serverWith([tool], {
+      history,
+      bus,
+      replicas: {
+        self,
+        shared: true,
+        isAlive: (id) => !dead.has(id),
+        onCut(listener) {
+          cuts.set(self, listener)
+          return () => undefined
+        },
+      },
+    })
+  const [a, b] = [server('A'), server('B')]
+  const session = a.openSession()
+  const call = (reply: FakeReply) =>
+    a.send('tools/call', { name: 'steered' }, { progressToken: 'p', session, reply, id: 'asked' })
+  const resume = (at: typeof a, last: string | undefined, reply = new FakeReply(), principal = alice) =>
+    openSessionStream(at.services, { principal, session }, last, reply).then(() => reply)
+  return { a, b, session, call, resume, step, dead, cut: (self: string) => cuts.get(self)?.() }
+}
+
+const told = (reply: FakeReply) =>
+  reply.messages.map(
+    ({ params, error }) =>
+      (params as { progress?: number } | undefined)?.progress ??
+      (error as { data: { code: string } } | undefined)?.data.code ??
+      'answer',
+  )
+
+describe('two processes on one store', () => {
+  test('EV-04: a call that goes on in one is read in the other, and back', async () => {
+    const { a, b, call, resume, step } = replicas()
+    const first = new FakeReply()
+    void call(first)
+    await turn()
+    await step()
+    first.leave()
+    await step()
+    const second = await resume(b, first.ids.at(-1))
+    await step()
+    await vi.waitFor(() => expect(told(second)).toEqual([3, 4]), within)
+    second.leave()
+    await step()
+    const third = await resume(a, second.ids.at(-1))
+    await step(true)
+    await vi.waitFor(() => expect(third.gone).toBe(true), within)
+    expect([first, second, third].flatMap(told)).toEqual([1, 2, 3, 4, 5, 'answer'])
+    for (const { services } of [a, b]) expect([services.running.size, [...services.live.all()]]).toEqual([0, []])
+  })
+
+  test('a process that is gone: its call ends with an error for whoever comes back', async () => {
+    const { b, call, resume, step, dead } = replicas()
+    const first = new FakeReply()
+    void call(first)
+    await turn()
+    await step()
+    dead.add('A')
+    const second = await resume(b, first.ids.at(-1))
+    await vi.waitFor(() => expect(second.gone).toBe(true), within)
+    expect([first, second].flatMap(told)).toEqual([1, 2, 'CALL_LOST'])
+    expect(second.messages.at(-1)).toMatchObject({ id: 'asked', error: { code: 50_201 } })
+  })
+
+  test('a process that the others gave up ends its streams, and writes to them no more', async () => {
+    const { a, b, call, resume, step, dead, cut } = replicas()
+    const [first, own] = [new FakeReply(), new FakeReply()]
+    void call(first)
+    await turn()
+    await resume(a, undefined, own)
+    dead.add('A')
+    cut('A')
+    expect([first.gone, own.gone]).toEqual([true, true])
+    const second = await resume(b, first.ids.at(-1))
+    await vi.waitFor(() => expect(second.gone).toBe(true), within)
+    await step()
+    await step(true)
+    const third = await resume(b, second.ids.at(-2) ?? first.ids.at(-1))
+    await vi.waitFor(() => expect(third.gone).toBe(true), within)
+    expect([first, second].flatMap(told)).toEqual([1, 'CALL_LOST'])
+    expect(told(third)).toEqual(['CALL_LOST'])
+  })
+
+  test('a stop lets readers go on elsewhere, while the call goes on', async () => {
+    const { a, b, call, resume, step } = replicas()
+    const first = new FakeReply()
+    const done = call(first)
+    await turn()
+    const draining = a.services.running.drain(60_000)
+    await turn()
+    expect(first.sent.slice(-2)).toEqual(['prime 1000', 'finish'])
+    const second = await resume(b, first.ids.at(-1))
+    await step()
+    await step(true)
+    await Promise.all([done, draining])
+    await vi.waitFor(() => expect(second.gone).toBe(true), within)
+    expect([first, second].flatMap(told)).toEqual([1, 2, 'answer'])
+  })
+
+  test('a stop tells who reads the session’s own stream where to come back', async () => {
+    const { a, b, resume } = replicas()
+    const own = await resume(a, undefined)
+    await vi.waitFor(() => expect(own.sent).toEqual(['prime 1000']), within)
+    await a.services.running.drain(0)
+    expect(own.sent).toEqual(['prime 1000', 'prime 1000', 'finish'])
+    const next = await resume(b, own.ids.at(-1))
+    expect(next.gone).toBe(false)
+    next.leave()
+  })
+
+  test('EV-03: who may not make the call any more gets nothing of it in the other process either', async () => {
+    const { b, call, resume, step } = replicas()
+    const first = new FakeReply()
+    void call(first)
+    await turn()
+    first.leave()
+    await step()
+    const narrowed = { ...alice, effective: new Set(['read']) }
+    const refused = new FakeReply()
+    await expect(resume(b, first.ids.at(-1), refused, narrowed)).rejects.toMatchObject({ code: 'scope.missing' })
+    expect([refused.sent, refused.streaming]).toEqual([[], false])
+    const again = await resume(b, first.ids.at(-1))
+    expect(told(again)).toEqual([2])
+    again.leave()
+  })
+
+  test('a refused reader holds nothing: not the stream, nor a place among streams', async () => {
+    const { a, b, call, resume, step } = replicas()
+    const first = new FakeReply()
+    void call(first)
+    await turn()
+    first.leave()
+    await step()
+    const reader = await resume(b, first.ids.at(-1))
+    await expect(resume(b, first.ids.at(-1))).rejects.toMatchObject({ code: 'stream.taken' })
+    expect(b.services.running.size).toBe(1)
+    reader.leave()
+    expect([b.services.running.size, [...b.services.live.all()]]).toEqual([0, []])
+    expect((await resume(a, first.ids.at(-1))).gone).toBe(false)
+  })
+})

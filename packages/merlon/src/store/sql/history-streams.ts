@@ -1,0 +1,161 @@
+import { type Expression, type ExpressionBuilder, type Kysely, type SqlBool, sql } from 'kysely'
+import type { Instant } from '../../call.ts'
+import type { Claim, Claimant } from '../../history/history-store.ts'
+import type { Act } from './acts.ts'
+import type { Engine } from './migrations.ts'
+import type { Tables } from './tables.ts'
+
+/** A stream whose first event is being written. */
+export interface OpenedStream {
+  readonly session: Buffer
+  readonly stream: number
+  readonly tenant: string
+  readonly producer: string
+  readonly sealed: Buffer
+}
+
+/** A stream that somebody wants to read; `salt` is for a history that begins with this. */
+export interface WantedStream {
+  readonly session: Buffer
+  readonly stream: number
+  readonly tenant: string
+  readonly salt: Buffer
+}
+
+type Held = Extract<Claim, { outcome: 'held' }>
+/** As a claim, with what the stream answers still sealed. */
+export type SealedClaim =
+  | Exclude<Claim, Held>
+  | (Omit<Held, 'about'> & { readonly sealed: Uint8Array | null; readonly salt: Uint8Array })
+
+/** What the row of a stream has to be like. */
+export type StreamIs = (is: ExpressionBuilder<Tables, 'history_streams'>) => Expression<SqlBool>
+
+interface StreamPlace {
+  readonly session: Buffer
+  readonly stream: number
+}
+
+const rowsMax = 50
+
+/** Its messages are made by this replica, and the last is not there yet. */
+export function isMadeBy(producer: string): StreamIs {
+  return (is) => is.and([is('producer', '=', producer), is('ended', '=', 0)])
+}
+
+/** Whether there is such a stream whose row is as asked for. */
+export async function findStream(db: Kysely<Tables>, { session, stream }: StreamPlace, is: StreamIs): Promise<boolean> {
+  const rows = db.selectFrom('history_streams').select('stream').where('session', '=', session)
+  return (await rows.where('stream', '=', stream).where(is).executeTakeFirst()) !== undefined
+}
+
+/** Changes the row of a stream that is as asked for: false where it is not. */
+export async function changeStream(
+  act: Act,
+  { session, stream }: StreamPlace,
+  is: StreamIs,
+  change: { readonly ended: 1 } | { readonly told: number },
+): Promise<boolean> {
+  const rows = act.updateTable('history_streams').set(change).where('session', '=', session)
+  const { numUpdatedRows } = await rows.where('stream', '=', stream).where(is).executeTakeFirstOrThrow()
+  return numUpdatedRows > 0n
+}
+
+/** Who began a stream reads it, until its replica says that they left. */
+export async function openStreams(act: Act, streams: readonly OpenedStream[]): Promise<void> {
+  for (let from = 0; from < streams.length; from += rowsMax) {
+    const rows = streams.slice(from, from + rowsMax)
+    await act
+      .insertInto('history_streams')
+      .values(rows.map((row) => ({ ...row, lost: 0, ended: 0 as const, reader: row.producer })))
+      .execute()
+  }
+}
+
+/** Who read a stream to its end has left it. */
+export async function endStreams(
+  act: Act,
+  streams: readonly { readonly session: Buffer; readonly stream: number }[],
+): Promise<void> {
+  for (let from = 0; from < streams.length; from += rowsMax) {
+    const some = streams.slice(from, from + rowsMax)
+    await act
+      .updateTable('history_streams')
+      .set({ ended: 1, reader: null })
+      .where((row) => row.or(some.map((place) => row.and(place))))
+      .execute()
+  }
+}
+
+/** Takes a stream for a reader, or says why not. On PostgreSQL the time is its own: replicas may differ in theirs. */
+export async function claimStream(
+  act: Act,
+  engine: Engine,
+  { session, stream, tenant, salt }: WantedStream,
+  seq: number | undefined,
+  { reader, over, waitedMs }: Claimant,
+  now: Instant,
+): Promise<SealedClaim> {
+  if (stream === 0) {
+    await act
+      .insertInto('histories')
+      .values({ session, tenant, salt, next: 1, floor: 0 })
+      .onConflict((clash) => clash.doNothing())
+      .execute()
+    await act
+      .insertInto('history_streams')
+      .values({
+        ...{ session, stream, tenant, lost: 0, ended: 0 },
+        // What was announced before it was first opened is no news.
+        told: act.selectFrom('mail_revision').select('value').where('id', '=', 1),
+      })
+      .onConflict((clash) => clash.columns(['session', 'stream']).doUpdateSet({ ended: 0 }))
+      .execute()
+  }
+  const history = await act
+    .selectFrom('histories')
+    .select(['next', 'salt'])
+    .where('session', '=', session)
+    .where('tenant', '=', tenant)
+    .executeTakeFirst()
+  if (history === undefined || (seq ?? 0) >= history.next) return { outcome: 'unknown' }
+  const time =
+    engine === 'postgres' ? sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint` : sql<number>`${now}`
+  const racing = sql<SqlBool>`claimed_at > ${time} - ${waitedMs}`
+  const held = await act
+    .updateTable('history_streams')
+    .set({ reader, claim: sql`claim + 1`, claimed_at: time, ...(seq === undefined ? {} : { resumed: seq }) })
+    .where('session', '=', session)
+    .where('stream', '=', stream)
+    .where((is) => is.not(racing))
+    .where((is) =>
+      is.or([is('reader', 'is', null), is('reader', 'in', over === undefined ? [reader] : [reader, over])]),
+    )
+    // Of which it is not known what it answers, nobody can decide who may have it.
+    .$if(stream !== 0, (update) => update.where('sealed', 'is not', null))
+    .$if(seq !== undefined, (update) => update.where('resumed', '<=', seq!))
+    .returning(['claim', 'producer', 'ended', 'sealed', 'told'])
+    .executeTakeFirst()
+  if (held !== undefined) {
+    const { claim, producer, ended, sealed, told } = held
+    return {
+      outcome: 'held',
+      claim,
+      position: seq ?? history.next - 1,
+      producer: producer ?? undefined,
+      ended: ended === 1,
+      told,
+      sealed,
+      salt: history.salt,
+    }
+  }
+  const found = await act
+    .selectFrom('history_streams')
+    .select(['reader', 'claim', 'resumed', 'sealed', racing.as('racing')])
+    .where('session', '=', session)
+    .where('stream', '=', stream)
+    .executeTakeFirst()
+  if (found === undefined || (stream !== 0 && found.sealed === null)) return { outcome: 'unknown' }
+  if (seq !== undefined && found.resumed > seq) return { outcome: 'moved-on' }
+  return { outcome: 'taken', by: found.reader ?? undefined, claim: found.claim, racing: Boolean(found.racing) }
+}
