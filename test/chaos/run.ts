@@ -1,0 +1,19 @@
+import { parseArgs } from 'node:util'
+import { chaos } from './chaos.ts'
+import { figures } from './report.ts'
+
+/*
+ * Three servers on one PostgreSQL and one Redis, under load, one killed every second:
+ *
+ *     npm run chaos -- --kills 1000 [--seed 7]
+ *
+ * Ends with 1 where anything was lost, came twice, or let somebody in.
+ */
+
+const { values } = parseArgs({ options: { kills: { type: 'string', default: '20' }, seed: { type: 'string' } } })
+const seed = values.seed === undefined ? Math.trunc(Math.random() * 2 ** 31) : Number(values.seed)
+console.log(`seed ${seed}`)
+const outcome = await chaos({ kills: Number(values.kills), seed })
+console.log(figures(outcome))
+for (const violation of outcome.ledger.violations.slice(0, 50)) console.error(`VIOLATION: ${violation}`)
+process.exitCode = outcome.ledger.violations.length === 0 ? 0 : 1
