@@ -57,6 +57,9 @@ export async function openSessionStream(
   }
 }
 
+/** What whole milliseconds of two clocks can be wrong by: who came when a reader had all must not seem to have come before. */
+const clockErrorMs = 2
+
 /** Somebody who reads a stream by a GET, until they leave, it ends, or it is taken from them. */
 class Reading {
   private readonly services: Services
@@ -66,7 +69,8 @@ class Reading {
   private readonly reply: Reply
   private readonly running: Running
   private letGo: (() => void) | undefined
-  private hadAll = false
+  /** For how long a reader read who had all there is; undefined for others. */
+  private readMs: number | undefined
   private over = false
 
   constructor(services: Services, live: LiveSession, call: SessionCall, number: number, reply: Reply) {
@@ -99,7 +103,8 @@ class Reading {
     const { session, principal } = call
     const arrivedAt = call.startedAt ?? services.clock()
     const held = await claimStream(resumption, { session, number, seq, arrivedAt }, reply)
-    this.onClose(() => giveUp(resumption, live, number, held.claim))
+    const heldAt = services.clock()
+    this.onClose(() => giveUp(resumption, live, number, held.claim, this.readMs))
     if (this.over) return
     const about = held.about === undefined ? undefined : decodeAbout(held.about)
     if (about !== undefined) checkReplay(services, principal, about)
@@ -127,7 +132,7 @@ class Reading {
         ? undefined
         : () => lostAnswer(about.id, revision, call.requestId ?? '')
     const onEnd = () => {
-      this.hadAll = true
+      this.readMs = Math.max(0, services.clock() - heldAt - clockErrorMs)
     }
     const followed = { session, number, position: held.position, lost, allows, primes, onEnd }
     const follower = new StreamFollower(resumption, followed, reply)
@@ -150,7 +155,7 @@ class Reading {
     this.over = true
     this.services.running.remove(this.running)
     // What an ended stream holds is read in no time: who came meanwhile came at the same time, and is heard before this is over.
-    if (this.hadAll) setImmediate(() => setImmediate(() => this.leave()))
+    if (this.readMs !== undefined) setImmediate(() => setImmediate(() => this.leave()))
     else this.leave()
   }
 
@@ -171,8 +176,8 @@ class Reading {
 }
 
 /** Others may read it from here on. */
-function giveUp({ history, wakes }: Resumption, live: LiveSession, number: number, claim: number): void {
-  void persist(() => history.leave(live.session, number, claim)).then(() => wakes.wake(live.id, number))
+function giveUp({ history, wakes }: Resumption, live: LiveSession, number: number, claim: number, readMs = 0): void {
+  void persist(() => history.leave(live.session, number, claim, readMs)).then(() => wakes.wake(live.id, number))
 }
 
 /** DELETE: ends the session for good. */

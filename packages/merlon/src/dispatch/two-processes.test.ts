@@ -56,8 +56,13 @@ function replicas() {
   const session = a.openSession()
   const call = (reply: FakeReply) =>
     a.send('tools/call', { name: 'steered' }, { progressToken: 'p', session, reply, id: 'asked' })
-  const resume = (at: typeof a, last: string | undefined, reply = new FakeReply(), principal = alice) =>
-    openSessionStream(at.services, { principal, session }, last, reply).then(() => reply)
+  const resume = (
+    at: typeof a,
+    last: string | undefined,
+    reply = new FakeReply(),
+    principal = alice,
+    startedAt = at.services.clock(),
+  ) => openSessionStream(at.services, { principal, session, startedAt }, last, reply).then(() => reply)
   return { a, b, session, call, resume, step, dead, cut: (self: string) => cuts.get(self)?.() }
 }
 
@@ -147,6 +152,24 @@ describe('two processes on one store', () => {
     const next = await resume(b, own.ids.at(-1))
     expect(next.gone).toBe(false)
     next.leave()
+  })
+
+  test('EV-09 SE-11: who came while another was given all of a stream is refused, though nobody reads it any more', async () => {
+    const { a, b, call, resume, step } = replicas()
+    const first = new FakeReply()
+    void call(first)
+    await turn()
+    first.leave()
+    const reader = await resume(b, first.ids.at(-1))
+    const arrivedAt = b.clock.now + 10
+    for (const { clock } of [a, b]) clock.now += 20
+    await step(true)
+    await vi.waitFor(() => expect(reader.gone).toBe(true), within)
+    for (const { clock } of [a, b]) clock.now += 20
+    const late = resume(a, first.ids.at(-1), new FakeReply(), alice, arrivedAt)
+    await expect(late).rejects.toMatchObject({ code: 'stream.taken' })
+    const next = await resume(a, first.ids.at(-1))
+    expect([told(reader), told(next)]).toEqual([['answer'], ['answer']])
   })
 
   test('EV-03: who may not make the call any more gets nothing of it in the other process either', async () => {

@@ -242,6 +242,17 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
         expect(await claim(1, first, { reader: 'C' })).toMatchObject({ outcome: 'held', claim: 2 })
       })
 
+      test('EV-09: who came before a reader had all of it came at the same time; who came after that did not', async () => {
+        const first = await append(1, 'a', now, 's', { opens, ends: true })
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held', claim: 1 })
+        // As one who came after the first, and was heard when that one had read for a minute.
+        const later = (change: Partial<Claimant>) =>
+          store.claim(owner, 1, first, { reader: 'C', waitedMs: 0, ...change }, now + 60_000)
+        await store.leave(owner, 1, 1, 30_000)
+        // Where the engine's own clock says when, the minute has not passed, and any who come are within it.
+        expect(await later({ waitedMs: 59_000 })).toMatchObject({ outcome: 'taken', by: undefined, racing: true })
+      })
+
       test('a cursor that has moved on is not moved back by an older id', async () => {
         const places = []
         for (const message of ['a', 'b', 'c'])
@@ -266,13 +277,18 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
         expect(await claim(1, first)).toMatchObject({ outcome: 'held' })
       })
 
-      test('whoever read to the end has left', async () => {
+      test('whoever read it where it was made has left it with its end, and who reads it elsewhere has not', async () => {
         const first = await append(1, 'a', now, 's', { opens })
         await append(1, 'b', now, 's', { ends: true })
         expect(await claim(1, first)).toMatchObject({ outcome: 'held', ended: true })
         expect(await store.after(owner, 1, first, now)).toMatchObject({ ended: true })
         await append(2, 'the only one', now, 's', { opens, ends: true })
         expect(await claim(2, 0)).toMatchObject({ outcome: 'held', ended: true })
+        const third = await append(3, 'a', now, 's', { opens })
+        await store.leave(owner, 3, 0)
+        await claim(3, third)
+        await append(3, 'b', now, 's', { ends: true })
+        expect(await claim(3, third, { reader: 'C' })).toMatchObject({ outcome: 'taken', by: 'B', claim: 1 })
       })
 
       test('the session’s own stream is there before its first event, and goes on', async () => {

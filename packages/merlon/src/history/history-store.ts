@@ -93,8 +93,11 @@ export interface HistoryStore {
     claimant: Claimant,
     now: Instant,
   ): Awaitable<Claim>
-  /** Gives a claim up, if it is still the last. */
-  leave(session: HistoryOwner, stream: number, claim: number): Awaitable<void>
+  /**
+   * Gives a claim up, if it is still the last. A reader who had all there is of an ended stream read it for `readMs`: who came
+   * within that time came at the same time.
+   */
+  leave(session: HistoryOwner, stream: number, claim: number, readMs?: number): Awaitable<void>
   /**
    * Ends a stream of a producer that is gone with its last message: true where this call did. Nothing happens where it has
    * ended, or is another's.

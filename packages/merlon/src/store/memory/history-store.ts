@@ -117,9 +117,11 @@ export class MemoryHistoryStore implements HistoryStore {
     return { outcome: 'held', claim: kept.claim, position, producer, about, ended, told }
   }
 
-  leave({ id: session }: HistoryOwner, stream: number, claim: number): void {
+  leave({ id: session }: HistoryOwner, stream: number, claim: number, readMs = 0): void {
     const kept = this.sessions.get(session)?.streams.get(stream)
-    if (kept?.claim === claim) kept.reader = undefined
+    if (kept?.claim !== claim || kept.reader === undefined) return
+    kept.reader = undefined
+    kept.claimedAt += readMs
   }
 
   close(owner: HistoryOwner, stream: number, producer: string, message: string, now: Instant): boolean {
@@ -170,7 +172,10 @@ export class MemoryHistoryStore implements HistoryStore {
   /** Whoever read it has had all, and whoever comes back for it is another. */
   private end({ streams }: SessionHistory, stream: number): void {
     const kept = streams.get(stream)
-    if (kept !== undefined) Object.assign(kept, { ended: true, reader: undefined })
+    if (kept === undefined) return
+    kept.ended = true
+    // A reader elsewhere leaves when they had it.
+    if (kept.reader === kept.producer) kept.reader = undefined
   }
 
   private trim(history: SessionHistory, now: Instant): void {

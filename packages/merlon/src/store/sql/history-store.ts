@@ -21,6 +21,7 @@ import {
   endStreams,
   findStream,
   isMadeBy,
+  leaveStream,
   type OpenedStream,
   openStreams,
   type StreamIs,
@@ -173,19 +174,10 @@ export class SqlHistoryStore implements HistoryStore {
     return { outcome: 'unknown' }
   }
 
-  async leave(owner: HistoryOwner, stream: number, claim: number): Promise<void> {
-    const session = this.#parts.digest(owner.id)
-    await reaching(() =>
-      actWithin(this.#parts.database, owner.tenant, (act) =>
-        act
-          .updateTable('history_streams')
-          .set({ reader: null })
-          .where('session', '=', session)
-          .where('stream', '=', stream)
-          .where('claim', '=', claim)
-          .execute(),
-      ),
-    )
+  async leave(owner: HistoryOwner, stream: number, claim: number, readMs = 0): Promise<void> {
+    const { database, digest } = this.#parts
+    const place = { session: digest(owner.id), stream }
+    await reaching(() => actWithin(database, owner.tenant, (act) => leaveStream(act, place, claim, readMs)))
   }
 
   close(owner: HistoryOwner, stream: number, producer: string, message: string, now: Instant): Promise<boolean> {

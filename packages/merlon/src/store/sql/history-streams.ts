@@ -72,7 +72,7 @@ export async function openStreams(act: Act, streams: readonly OpenedStream[]): P
   }
 }
 
-/** Who read a stream to its end has left it. */
+/** Who read a stream where it was made has left it with its end. A reader elsewhere leaves when they had it. */
 export async function endStreams(
   act: Act,
   streams: readonly { readonly session: Buffer; readonly stream: number }[],
@@ -81,10 +81,28 @@ export async function endStreams(
     const some = streams.slice(from, from + rowsMax)
     await act
       .updateTable('history_streams')
-      .set({ ended: 1, reader: null })
+      .set({ ended: 1, reader: sql`case when reader = producer then null else reader end` })
       .where((row) => row.or(some.map((place) => row.and(place))))
       .execute()
   }
+}
+
+/** Gives up this claim of a stream. */
+export async function leaveStream(
+  act: Act,
+  { session, stream }: StreamPlace,
+  claim: number,
+  readMs: number,
+): Promise<void> {
+  await act
+    .updateTable('history_streams')
+    .set(({ eb }) => ({ reader: null, claimed_at: eb('claimed_at', '+', readMs) }))
+    .where('session', '=', session)
+    .where('stream', '=', stream)
+    .where('claim', '=', claim)
+    // Once: whoever is not sure that they left leaves again.
+    .where('reader', 'is not', null)
+    .execute()
 }
 
 /** Takes a stream for a reader, or says why not. On PostgreSQL the time is its own: replicas may differ in theirs. */
