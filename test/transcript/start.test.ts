@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -218,6 +218,15 @@ describe('merlon start', () => {
     expect(stderr()).toContain(
       `merlon: ${name} lets others read the secrets of this process from its memory\nmerlon: hint: start without it, NODE_OPTIONS included; \`merlon dev\` allows it\n`,
     )
+  })
+
+  test('what it compiled is kept where nobody else may write', async () => {
+    const server = start()
+    await server.printed('/mcp\n')
+    server.child.kill('SIGTERM')
+    await server.exited()
+    const kept = statSync(join(bin, '../../.compiled'))
+    expect([kept.mode & 0o777, kept.uid]).toEqual([0o700, process.getuid!()])
   })
 
   test('a signal opens no inspector on it', async () => {

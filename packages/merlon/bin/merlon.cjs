@@ -16,4 +16,13 @@ if (!require('node:fs').existsSync(main)) {
   process.stderr.write('merlon: it has not been built\nmerlon: hint: npm run build\n')
   process.exit(1)
 }
+// Compiled code is kept beside the code that it is of, where nobody else may write, so that a start takes less. Where this
+// process may not write, it is compiled at each start.
+const compiled = require('node:path').join(__dirname, '..', '.compiled')
+try {
+  require('node:fs').mkdirSync(compiled, { mode: 0o700 })
+} catch (_error) {
+  // It is there, or cannot be.
+}
+require('node:module').enableCompileCache(compiled)
 require(main)

@@ -6,8 +6,6 @@ import { every } from './every.ts'
 import { type Bus, OwnBus } from './replica/bus.ts'
 import { type Replicas, SingleReplica } from './replica/replicas.ts'
 import { SharedBus, type WakesOver } from './replica/shared-bus.ts'
-import { RedisBus } from './store/redis/bus.ts'
-import { PostgresBus } from './store/sql/bus.ts'
 import { openDatabase } from './store/sql/database.ts'
 import { beatMs, SqlReplicas } from './store/sql/replicas.ts'
 import type { Watch } from './watch/watch.ts'
@@ -40,10 +38,13 @@ export async function openReplicas(parts: {
   readonly steadyClock: Clock
 }): Promise<Sharing> {
   const { databaseUrl, redisUrl: url, redisPrefix: prefix, audit, watch, log, steadyClock } = parts
+  // What a server that is alone does not need is not loaded where there is none: a start takes less.
+  const { PostgresBus } = await import('./store/sql/bus.ts')
+  const redis = url && new (await import('./store/redis/bus.ts')).RedisBus({ url, prefix })
   // Connections of its own: a sign of life must not wait behind the work.
   const database = await openDatabase({ databaseUrl })
   const bus = new SharedBus({
-    redis: url === undefined ? undefined : new RedisBus({ url, prefix }),
+    redis: redis || undefined,
     postgres: new PostgresBus(databaseUrl),
     onChange: tellOf({ audit, log, redis: url !== undefined }),
   })

@@ -27,9 +27,8 @@ import { waitForServing } from './serving-lock.ts'
 import type { SessionStore } from './session/session-store.ts'
 import { MemoryLimitStore } from './store/memory/limit-store.ts'
 import { MemorySessionStore } from './store/memory/session-store.ts'
-import { RedisLimitStore } from './store/redis/limit-store.ts'
 import { openDatabase, type SqlDatabase } from './store/sql/database.ts'
-import { type Glance, glance } from './store/sql/glance.ts'
+import type { Glance } from './store/sql/glance.ts'
 import { sqlIdentity } from './store/sql/identity-stores.ts'
 import { SqlRootStore } from './store/sql/root-store.ts'
 import type { SqlSessionStore } from './store/sql/session-store.ts'
@@ -243,6 +242,7 @@ async function openLimits(
 ): Promise<{ store: LimitStore; close(): Promise<void> }> {
   const own = new MemoryLimitStore()
   if (redisUrl === undefined) return { store: own, close: async () => own.close() }
+  const { RedisLimitStore } = await import('./store/redis/limit-store.ts')
   const store = new SharedLimits({
     shared: new RedisLimitStore({ url: redisUrl, prefix: config.store.redisPrefix, time: 'server' }),
     own,
@@ -277,12 +277,13 @@ async function openLimits(
 }
 
 /** Looks at the store without opening it for work, for the audit of the configuration. */
-export function glanceAtStore(
+export async function glanceAtStore(
   project: string,
   { store }: Config,
   { databaseUrl }: Secrets,
   now: number,
 ): Promise<Glance | undefined> {
+  const { glance } = await import('./store/sql/glance.ts')
   return glance(
     databaseUrl === undefined ? { file: join(resolve(project, store.folder), 'merlon.db') } : { databaseUrl },
     now,

@@ -1,6 +1,7 @@
+import { createRequire } from 'node:module'
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec'
-import { Ajv, type ErrorObject, type Options } from 'ajv'
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { Ajv, ErrorObject, Options } from 'ajv'
+import type { Ajv2020 } from 'ajv/dist/2020.js'
 import * as z from 'zod'
 import type { Awaitable } from '../call.ts'
 import type { JsonSchema, SchemaLike } from './define.ts'
@@ -142,15 +143,17 @@ const options: Options = {
   logger: false,
 }
 
+/** For the compiler, which is not loaded before the first JSON Schema: a start without one takes less. */
+const load = createRequire(import.meta.url)
 let ajv07: Ajv | undefined
 let ajv2020: Ajv2020 | undefined
 
 function ajvFor(dialect: unknown): Ajv | Ajv2020 {
   if (typeof dialect === 'string' && namesDraft07.test(dialect)) {
-    ajv07 ??= withOwnKeywords(new Ajv(options))
+    ajv07 ??= withOwnKeywords(new (load('ajv') as typeof import('ajv')).Ajv(options))
     return ajv07
   }
-  ajv2020 ??= withOwnKeywords(new Ajv2020(options))
+  ajv2020 ??= withOwnKeywords(new (load('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js')).Ajv2020(options))
   return ajv2020
 }
 

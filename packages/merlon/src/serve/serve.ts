@@ -23,7 +23,6 @@ import { type Listener, listen, type Place, stop } from './listener.ts'
 import { observeRefusal, requestLog } from './observe.ts'
 import { routesFor } from './routes.ts'
 import { type ServingControl, serveControl, sharedControl } from './serve-admin.ts'
-import { serveSockets } from './serve-sockets.ts'
 
 export interface ServeOptions extends AssemblyOptions {
   /** What the control plane works with, given the sessions of this process. */
@@ -50,6 +49,7 @@ const drainGraceMs = 10_000
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { config, installation, sessions, watch, log, clock } = options
   const { limits } = config
+  const { serveSockets } = config.webSocket.enabled ? await import('./serve-sockets.ts') : {}
   const hosts = config.server.dangerouslySkipHostCheck ? undefined : new Set<string>(config.server.allowedHosts)
   const assembly = await assemble(options, {
     hosts,
@@ -81,7 +81,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     })
   const onRefused = (call: Parameters<typeof observeRefusal>[0], fault: Fault) =>
     observeRefusal(call, fault, { audit: installation.audit, strangers, watch, log, clock })
-  const sockets = tickets && serveSockets({ config, assembly, tickets, onRefused })
+  const sockets = tickets && serveSockets?.({ config, assembly, tickets, onRefused })
   const controlled = {
     ...{ config, gate, log, onRefused, folder: resolve(options.project, config.store.folder) },
     tls: certificate?.material,

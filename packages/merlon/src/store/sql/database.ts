@@ -1,7 +1,6 @@
 import type { CompiledQuery, Kysely } from 'kysely'
 import { Fault } from '../../errors.ts'
 import { type Engine, migrate } from './migrations.ts'
-import { openPostgres } from './postgres.ts'
 import { openSqlite } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
@@ -28,7 +27,9 @@ export interface SqlDatabase {
  */
 export async function openDatabase(target: SqlTarget): Promise<SqlDatabase> {
   const database =
-    'file' in target ? openSqlite(target.file, target.waitMs) : openPostgres(target.databaseUrl, target.waitMs)
+    'file' in target
+      ? openSqlite(target.file, target.waitMs)
+      : (await import('./postgres.ts')).openPostgres(target.databaseUrl, target.waitMs)
   try {
     const newer = await reaching(() => migrate(database.db, database.engine))
     if (newer.length > 0) {
