@@ -40,6 +40,9 @@ async function collect(): Promise<void> {
   }
 }
 
+/** Longer than a server takes that only tries whether a port is free. */
+const settledMs = 10
+
 const send = (message: FromProbe): void => {
   process.send?.(message)
 }
@@ -51,7 +54,7 @@ if (process.send !== undefined) {
     setTimeout(() => {
       const address = server.address()
       if (address !== null && typeof address === 'object') send({ listening: address.port })
-    }, 100)
+    }, settledMs)
   })
   process.on('message', async (message) => {
     const { ask, collect: first } = message as ToProbe

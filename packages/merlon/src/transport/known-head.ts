@@ -42,7 +42,8 @@ export class KnownHead {
     const kept = response as Kept
     kept._header = `${head}Content-Length: ${bytes}\r\nDate: ${this.today()}\r\n\r\n`
     kept._contentLength = bytes
-    response.end(body)
+    // A text as long as its bytes is ASCII, which needs no encoding.
+    response.end(body, bytes === body.length ? 'latin1' : 'utf8')
     return true
   }
 
