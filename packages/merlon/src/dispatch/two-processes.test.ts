@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { defineTool } from '../catalog/define.ts'
 import { OwnBus } from '../replica/bus.ts'
 import { MemoryHistoryStore } from '../store/memory/history-store.ts'
@@ -163,6 +163,9 @@ describe('two processes on one store', () => {
     const reader = await resume(b, first.ids.at(-1))
     const arrivedAt = b.clock.now + 10
     for (const { clock } of [a, b]) clock.now += 20
+    const steady = performance.now()
+    const read = vi.spyOn(performance, 'now').mockImplementation(() => steady + 20)
+    onTestFinished(() => read.mockRestore())
     await step(true)
     await vi.waitFor(() => expect(reader.gone).toBe(true), within)
     for (const { clock } of [a, b]) clock.now += 20
