@@ -285,6 +285,12 @@ describe('nobody grants more than they hold', () => {
 })
 
 describe('two who change one thing', () => {
+  test('CR-05: who rotates the keys of a tenant that is not there is told, and not that there was nothing to replace', async () => {
+    const rotate = (tenant: string) => world.local.call('encryption-keys.rotate', { body: { tenant } })
+    await expect(rotate('nowhere')).rejects.toThrow('There is no such entry.')
+    expect((await rotate('a')).status).toBe(200)
+  })
+
   test('AD-12: a change that names no version, or another than there is, is refused and does nothing', async () => {
     const { id } = await made('users.create', { body: { tenant: 'a', name: unique() } })
     const change = (headers: Record<string, string>) =>

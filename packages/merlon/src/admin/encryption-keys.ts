@@ -4,6 +4,7 @@ import { dataPurposes, type WrappedKey } from '../sealing/data-key-store.ts'
 import { type Ended, type KeyFinding, stateOf } from '../sealing/encryption-keys.ts'
 import { type KeptKey, type KeptPurpose, keptPurposes } from '../sealing/root-store.ts'
 import { type Operation, operation } from './operation.ts'
+import { done } from './refused.ts'
 import { byId, given, maybeTime, tenantId, text, time, timeOf } from './shapes.ts'
 
 const purpose = z.enum(dataPurposes)
@@ -139,6 +140,7 @@ export const encryptionKeyOperations: readonly Operation[] = [
     path: '/api/encryption-keys',
     summary: 'Puts a new key in the place of each that seals. What the old ones sealed is sealed anew by and by.',
     ...forOperators,
+    refuses: ['entry.unknown'],
     body: z
       .strictObject({
         tenant: tenantId.optional(),
@@ -152,6 +154,9 @@ export const encryptionKeyOperations: readonly Operation[] = [
     run: async ({ parts, actor }, { body }) => {
       const { tenant, purpose, before } = body ?? {}
       const moment = before === undefined ? undefined : Date.parse(before)
+      // Who rotates after a leak and misspells a tenant must not read that nothing was left to replace.
+      const known = tenant === undefined || (await parts.encryptionKeys.list()).some((key) => key.tenant === tenant)
+      if (!known) done(await parts.tenants.get(tenant, actor))
       return { replaced: await parts.encryptionKeys.rotate({ tenant, purpose, before: moment }, actor.id) }
     },
   }),
