@@ -16,7 +16,7 @@ export interface Said {
   /** Whether it must still come. What nobody had heard when its server was killed may be gone, and then all after it. */
   certain: boolean
   /** Whether it may come and need not, whatever comes after it. */
-  readonly optional?: boolean
+  optional?: boolean
   /** What a client calls it; known once one has heard it. */
   id?: string
 }
@@ -174,6 +174,13 @@ export class Reader {
     if (said.id !== id) throw new Violation(`${stream.label}: ${key} was ${said.id} and is ${id}`)
     this.next++
     stream.seen = Math.max(stream.seen, this.next)
+    if (said.optional) this.#doubtTwin(key)
+  }
+
+  /** What may have come looks like another that must: it may have been that one, and then this one does not come. */
+  #doubtTwin(key: string): void {
+    const twin = this.stream.said.find((each, at) => at >= this.next && each.certain && each.key === key)
+    if (twin !== undefined) Object.assign(twin, { certain: false, optional: true })
   }
 
   /** Of what was not heard before a kill some may be gone: then all to the end of that run is. */
