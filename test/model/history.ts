@@ -21,8 +21,8 @@ export interface ModelSession {
   /** Messages that were said in it, those that carry nothing included. */
   appended: number
   readonly subscribed: Set<string>
-  /** Changes that were told while nobody heard them, and when. */
-  readonly unheard: { readonly key: string; readonly at: number }[]
+  /** What was announced and not told to it, and when. */
+  readonly unheard: { readonly uri: string; readonly at: number }[]
   readonly streams: ModelStream[]
   /** The stream that answers no request, once it was opened. */
   own: ModelStream | undefined

@@ -4,7 +4,7 @@ import { ModelStream, Reader, Violation } from './stream.ts'
 
 const patienceMs = 10_000
 /** Longer than a change takes from one server to another. */
-const underwayMs = 5_000
+const underwayMs = 30_000
 /** Somebody has come back with a later event since. */
 const superseded = 'EVENT_SUPERSEDED'
 
@@ -66,7 +66,7 @@ export async function resume(
   stream.reader = new Reader(connection, stream, at, from, history.ids)
   stream.cursor = Math.max(stream.cursor, from)
   // The session's own stream goes on wherever it is read.
-  if (stream === session.own) Object.assign(stream, { over: false, at })
+  if (stream === session.own) goesOn(history, session, stream, at)
   if (stream.over) await stream.reader.ended()
   else await stream.reader.catchUp()
 }
@@ -98,13 +98,31 @@ export async function race(
     if (winner !== undefined) {
       const place = places[winner]!
       stream.reader = new Reader(sent[winner]!, stream, place, from, history.ids)
-      if (stream === session.own) Object.assign(stream, { over: false, at: place })
+      if (stream === session.own) goesOn(history, session, stream, place)
       stream.cursor = Math.max(stream.cursor, from)
       stream.named = Math.max(stream.named, from)
       await stream.reader.catchUp()
       return
     }
     if (Date.now() > until) throw new Violation(`none of ${count} readers gets ${stream.label}`)
+  }
+}
+
+/**
+ * The session's own stream is read again, at this server. Of servers that share a store this one tells what another had not,
+ * by what the client is subscribed to now.
+ */
+function goesOn(history: History, session: ModelSession, own: ModelStream, at: number, since = 0): void {
+  Object.assign(own, { over: false, at })
+  if (history.world.replicas.length === 1) return
+  for (const change of session.unheard.splice(0)) {
+    if (change.at <= since) continue
+    if (!session.subscribed.has(change.uri)) session.unheard.push(change)
+    else
+      own.said.push({
+        ...{ key: `update ${change.uri}`, at: history.now, order: session.appended },
+        ...{ certain: false, optional: true },
+      })
   }
 }
 
@@ -118,18 +136,14 @@ export async function openOwn(history: History, at: number, client: Client, sess
   }
   const { connection, answer } = await read(history, at, session, undefined)
   history.expect(answer, [200], `the stream of ${session.label}`)
+  const first = session.own === undefined
   session.own ??= new ModelStream(`${session.label}/own`, undefined)
   const { own } = session
-  own.over = false
-  own.at = at
   // What nobody asked for again is not missed; whoever comes back with an older event gets it.
   own.seen = own.said.length
   own.reader = new Reader(connection, own, at, own.said.length, history.ids)
-  // What was told elsewhere a moment ago may be on its way here.
-  if (history.world.replicas.length > 1)
-    for (const { key, at: told } of session.unheard.splice(0))
-      if (told > Date.now() - underwayMs)
-        own.said.push({ key, at: history.now, order: session.appended, certain: false, optional: true })
+  // What was announced before it was first opened is no news, but for what is on its way here.
+  goesOn(history, session, own, at, first ? Date.now() - underwayMs : 0)
   if (session.version === '2025-11-25') {
     own.empties.push({ at: history.now, order: session.appended++ })
     await connection.until(() => {
@@ -150,7 +164,8 @@ export async function announce(
   const status = history.statusFor(client, session, 200)
   const concerned = history.sessions.filter((each) => !each.over && !each.client.revoked && each.subscribed.has(uri))
   const told = status === 200 ? concerned.filter(({ own }) => own?.over === false) : []
-  for (const each of concerned) if (!told.includes(each)) each.unheard.push({ key: `update ${uri}`, at: Date.now() })
+  if (status === 200)
+    for (const each of history.sessions) if (!told.includes(each)) each.unheard.push({ uri, at: Date.now() })
   for (const each of told) history.note(each, each.own!, `update ${uri}`)
   const call = history.in(session, 'tools/call', { name: 'announce', arguments: { uri } }, 'announce')
   await history.ask(at, call, client.key.text, [status])
