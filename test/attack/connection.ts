@@ -3,7 +3,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { type ResponseHead, ResponseReader } from './response-reader.ts'
 
 /** How long anything may take that a test waits for. Nothing is asserted about time; this only ends a test that hangs. */
-export const patienceMs = 10_000
+export const patienceMs = 30_000
 
 /** One event of a stream, as a reader of server-sent events sees it. */
 export interface StreamEvent {

@@ -16,7 +16,7 @@ export interface ServerProcess {
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const startMs = 30_000
+const startMs = 60_000
 const stopMs = 10_000
 
 /**

@@ -49,7 +49,7 @@ const settings = () => ({
 })
 const health = (...more: string[]) => {
   const [program = '', ...words] = wordsOf(restsOf(last, 'HEALTHCHECK')[0]!).map(here)
-  return spawnSync(program, [...words, ...more], { env: settings(), encoding: 'utf8', timeout: 20_000 })
+  return spawnSync(program, [...words, ...more], { env: settings(), encoding: 'utf8', timeout: 60_000 })
 }
 
 describe('the image of this repository, its stages run in a clean folder', () => {

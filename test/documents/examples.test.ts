@@ -49,10 +49,10 @@ test('the first page has a first tool, in ten lines or so', () => {
   expect(first?.code.trim().split('\n').length).toBeLessThanOrEqual(12)
 })
 
-test('every example compiles', { timeout: 60_000 }, () => {
+test('every example compiles', { timeout: 240_000 }, () => {
   const { status, stdout } = spawnSync(join(workspace, 'node_modules/.bin/tsc'), ['-p', folder], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 240_000,
   })
   expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
 })

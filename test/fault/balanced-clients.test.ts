@@ -19,7 +19,7 @@ const clients = [
 
 if ('reason' in postgres) describe.skip(`clients behind a balancer: ${postgres.reason}`, () => undefined)
 else {
-  describe('behind a balancer that sends each request to another of three servers', { timeout: 60_000 }, () => {
+  describe('behind a balancer that sends each request to another of three servers', { timeout: 180_000 }, () => {
     let cluster: Cluster
     let balancer: RoundRobin
 
@@ -30,7 +30,7 @@ else {
     afterAll(async () => {
       balancer?.close()
       await cluster?.close()
-    }, 60_000)
+    }, 180_000)
 
     describe.each(clients)('$client', ({ connect, revision }) => {
       let connection: Connection

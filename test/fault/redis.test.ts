@@ -37,8 +37,12 @@ describe.skipIf('reason' in found)('a Redis of several processes', () => {
     const run = (takes: number) =>
       promisify(execFile)(process.execPath, [worker, redis.url, 'three', String(takes)], { timeout: 50_000 })
     const counts = await Promise.all([run(3_334), run(3_333), run(3_333)])
-    const given = counts.map(({ stdout }) => Number(stdout))
-    expect(given.reduce((sum, each) => sum + each, 0)).toBe(2_000)
+    const sum = (at: number) => counts.reduce((all, { stdout }) => all + Number(stdout.split(' ')[at]), 0)
+    const [given, unknown] = [sum(0), sum(1)]
+    expect(given).toBeLessThanOrEqual(2_000)
+    expect(given + unknown).toBeGreaterThanOrEqual(2_000)
+    // Who was not answered in time may have been given one; nearly all were.
+    expect(unknown).toBeLessThan(1_000)
   })
 
   /** A server whose reading goes on without Redis, by a quarter of the limit, and whose writing does not. */

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startRedis, type TestRedis } from '../../packages/merlon/src/store/redis/test-redis.ts'
 import { testPostgres } from '../../packages/merlon/src/store/sql/test-postgres.ts'
 import type { Connection } from '../attack/connection.ts'
@@ -176,8 +176,7 @@ else {
         try {
           calling.destroy()
           // The others find that it is gone, and end its stream for it.
-          const resumed = await send(b, streamOf(session, last))
-          const answer = (await resumed.answer()) ?? expect.unreachable('no answer')
+          const answer = await resumeOnceFree(b, session, last)
           expect([answer.status, answer.code]).toEqual([200, 'CALL_LOST'])
           await asksAndIsAnsweredAt(b, c)
         } finally {
@@ -189,12 +188,21 @@ else {
           .toBe(200)
         await asksAndIsAnsweredAt(a, b)
         // What it had begun is over, for it too.
-        const again = await send(c, streamOf(session, last))
-        const answer = (await again.answer()) ?? expect.unreachable('no answer')
+        const answer = await resumeOnceFree(c, session, last)
         expect(answer.messages.filter(({ data }) => data.includes('"id"'))).toHaveLength(1)
         expect(answer.code).toBe('CALL_LOST')
         await hearOfChanges()
       })
+
+    /** Comes back until the server knows that the one before is gone. */
+    const resumeOnceFree = (at: ReplicaProcess, session: string, last: string) =>
+      vi.waitUntil(
+        async () => {
+          const answer = (await (await send(at, streamOf(session, last))).answer()) ?? expect.unreachable('no answer')
+          return answer.status === 409 ? undefined : answer
+        },
+        { timeout: patienceMs, interval: 100 },
+      )
 
     const asksAndIsAnsweredAt = async (asker: ReplicaProcess, other: ReplicaProcess) => {
       const session = await openSession(other, cluster.key, { elicitation: {} })

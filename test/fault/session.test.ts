@@ -132,7 +132,7 @@ it(`EV-07: loses no event and repeats none through ${kills} kills of the server,
         await answer.text()
         return undefined
       },
-      { timeout: 5_000 },
+      { timeout: 20_000 },
     )
     expect(await read(again)).toEqual(missed)
     resumed += missed.length

@@ -24,7 +24,7 @@ afterAll(async () => {
 
 if ('reason' in postgres) describe.skip(`two servers on one PostgreSQL: ${postgres.reason}`, () => undefined)
 else {
-  describe('two servers on one PostgreSQL', { timeout: 60_000 }, () => {
+  describe('two servers on one PostgreSQL', { timeout: 180_000 }, () => {
     let issuer: MockIssuer
     let databaseUrl: string
     let opened: Awaited<ReturnType<typeof startServers>>
@@ -58,7 +58,7 @@ else {
         { DATABASE_URL: databaseUrl, ENCRYPTION_KEY: randomBytes(32).toString('hex') },
       )
       ;[one, other] = opened.servers as [ServerProcess, ServerProcess]
-    }, 90_000)
+    }, 180_000)
     afterAll(async () => {
       await opened?.close()
       await issuer?.close()

@@ -12,7 +12,7 @@ import { encode, type Request } from '../attack/request.ts'
 import { helloTool, linkModules } from '../transcript/project.ts'
 
 const main = join(import.meta.dirname, '../../packages/merlon/bin/merlon.cjs')
-const startMs = 30_000
+const startMs = 60_000
 
 /** The built server as a process of its own, with a data folder of its own. */
 export interface ServerProcess {

@@ -297,7 +297,7 @@ export function recordsOf(
       if (found === undefined) throw new Error(`no record of ${String(id)}`)
       return found
     })
-  })
+  }, 15_000)
 }
 
 function addressOf(url: string): { readonly host: string; readonly port: string } {

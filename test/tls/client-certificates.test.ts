@@ -141,7 +141,9 @@ describe.skipIf(!hasOpenssl)('client certificates', () => {
         timeout: 15_000,
         interval: 100,
       })
-      await vi.waitFor(() => expect(records('required').at(-1)).toMatchObject({ reason: 'certificate-list' }))
+      await vi.waitFor(() => expect(records('required').at(-1)).toMatchObject({ reason: 'certificate-list' }), {
+        timeout: 15_000,
+      })
       ours.list(join(folder, 'crl.pem'))
     })
   })

@@ -88,7 +88,7 @@ test('AU-09: a stream ends when its key is rotated, and the present secret opens
   const ended = (async () => {
     for await (const chunk of stream.body ?? []) heard += Buffer.from(chunk).toString()
   })()
-  await vi.waitFor(() => expect(heard).toContain('acknowledged'))
+  await vi.waitFor(() => expect(heard).toContain('acknowledged'), { timeout: 15_000 })
   const rotated = await server.keys.rotateKey(`key_${key.slice(4, 16)}`, localOperator, '0')
   if (!rotated.ok) throw new Error(rotated.reason)
   await ended

@@ -230,9 +230,9 @@ export const eventCases: readonly AttackCase[] = [
     send: async (target) => {
       const session = await target.openSession('A.read')
       const events = await counted(target, session)
-      target.advance(299_000)
+      target.advance(290_000)
       expect((await target.send(session.stream(events[1]!.id))).messages).toHaveLength(5)
-      target.advance(2_000)
+      target.advance(11_000)
       return await target.send(session.stream(events[1]!.id))
     },
     expect: { status: 410, audit: { type: 'session_violation', success: false, reason: 'history-lost' } },

@@ -216,7 +216,7 @@ export const limitCases: readonly AttackCase[] = [
     title: 'a flood from one address is turned away before it is asked who sends it',
     alone: true,
     config: {
-      rateLimit: { rules: [{ name: 'flood', per: ['address'], callsMax: 6, windowMs: 6_000 }] },
+      rateLimit: { rules: [{ name: 'flood', per: ['address'], callsMax: 6, windowMs: 60_000 }] },
     },
     send: async (target) => {
       const answers: Answer[] = []

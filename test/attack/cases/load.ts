@@ -5,7 +5,7 @@ import { answerHeaders } from '../../../packages/merlon/src/transport/answer-hea
 import { createHttpServer } from '../../../packages/merlon/src/transport/http-server.ts'
 import { OpenStreams } from '../../../packages/merlon/src/transport/open-streams.ts'
 import { type AttackCase, each } from '../attack-case.ts'
-import { Connection } from '../connection.ts'
+import { type Answer, Connection } from '../connection.ts'
 import { ledger } from '../project/src/ledger.ts'
 import { call, initialize, type Request, tool } from '../request.ts'
 
@@ -501,8 +501,13 @@ export const loadCases: readonly AttackCase[] = [
     alone: true,
     config: { limits: { eventLoopDelayMsMax: 100 } },
     send: async (target) => {
-      expect((await target.send(tool('block', { ms: 900 }, { as: 'A.read' }))).said).toBe('done')
-      const refused = await target.send(call('tools/list', {}, { as: 'A.read' }))
+      // A server that was behind already refuses what blocks it; and it may have caught up before it is asked.
+      let refused: Answer | undefined
+      await target.settled(async () => {
+        expect((await target.send(tool('block', { ms: 900 }, { as: 'A.read' }))).said).toBe('done')
+        refused = await target.send(call('tools/list', {}, { as: 'A.read' }))
+        expect(refused.status).toBe(503)
+      })
       expect((await target.send({ verb: 'GET', path: '/health' })).status).toBe(200)
       await target.settled(async () => {
         expect((await target.send(call('tools/list', {}, { as: 'A.read' }))).status).toBe(200)

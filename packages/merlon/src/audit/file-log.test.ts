@@ -133,7 +133,7 @@ describe('the audit file', () => {
   test('records of calls are written by themselves', async () => {
     const log = await openLog(1)
     log.append(entry('call'))
-    await vi.waitFor(async () => expect(await reasons()).toEqual(['call']))
+    await vi.waitFor(async () => expect(await reasons()).toEqual(['call']), { timeout: 15_000 })
   })
 
   test('is not written on when it was removed: then no call is made', async () => {
@@ -264,13 +264,13 @@ describe('an audit file that cannot be written', () => {
       await fillDiskAfter(0)
       log.append(entry('one'))
       vi.advanceTimersByTime(1)
-      await vi.waitUntil(() => failures.length === 1)
+      await vi.waitUntil(() => failures.length === 1, { timeout: 15_000 })
       expect(() => log.check()).toThrow(unavailable)
       vi.advanceTimersByTime(1_000)
     } finally {
       vi.useRealTimers()
     }
-    await vi.waitFor(() => log.check())
+    await vi.waitFor(() => log.check(), { timeout: 15_000 })
     expect(await reasons()).toEqual(['one'])
   })
 

@@ -251,7 +251,7 @@ describe('the streams of a session', () => {
     failing.reject(new Error('out of reach'))
     history.append = append
     await resumed
-    await vi.waitUntil(() => second.gone)
+    await vi.waitUntil(() => second.gone, { timeout: 15_000 })
     expect(second.messages.at(-1)).toMatchObject({ error: { code: 50201 } })
     expect(second.messages.slice(0, -1).map(({ params }) => params)).toEqual([{ progressToken: 'p', progress: 1 }])
     await step(true)

@@ -53,9 +53,9 @@ describe('a stream that is followed from another process', () => {
     expect(await follow(reply, 1).open()).toBe(true)
     expect(reply.sent).toEqual(['event b'])
     stream.send('c')
-    await vi.waitFor(() => expect(reply.sent).toEqual(['event b', 'event c']))
+    await vi.waitFor(() => expect(reply.sent).toEqual(['event b', 'event c']), { timeout: 15_000 })
     stream.finish('d')
-    await vi.waitFor(() => expect(reply.sent).toEqual(['event b', 'event c', 'event d', 'finish']))
+    await vi.waitFor(() => expect(reply.sent).toEqual(['event b', 'event c', 'event d', 'finish']), { timeout: 15_000 })
     expect(reply.ids.map((id) => decodeEventId(key, 's', id)?.seq)).toEqual([2, 3, 4])
   })
 
@@ -89,7 +89,7 @@ describe('a stream that is followed from another process', () => {
     await vi.waitFor(() => expect(reply.sent).toEqual(['event b', 'event lost', 'finish']), 10_000)
     const later = new FakeReply()
     await follow(later, 2).open()
-    await vi.waitFor(() => expect(later.sent).toEqual(['event lost', 'finish']))
+    await vi.waitFor(() => expect(later.sent).toEqual(['event lost', 'finish']), { timeout: 15_000 })
     expect(history.after(owner, 1, 0, 0)?.events.map(({ message }) => message)).toEqual(['a', 'b', 'lost'])
   })
 
@@ -101,7 +101,7 @@ describe('a stream that is followed from another process', () => {
     dead.add('A')
     const reply = new FakeReply()
     await follow(reply).open()
-    await vi.waitFor(() => expect(reply.sent).toEqual(['event a', 'event b', 'finish']))
+    await vi.waitFor(() => expect(reply.sent).toEqual(['event a', 'event b', 'finish']), { timeout: 15_000 })
   })
 
   test('a stream of this process that it makes no more is ended too', async () => {
@@ -164,12 +164,12 @@ describe('a stream that is followed from another process', () => {
     await follow(reply).open()
     const after = vi.spyOn(history, 'after').mockRejectedValueOnce(new Error('out of reach') as never)
     bus.wake('stream s/1')
-    await vi.waitFor(() => expect(reply.sent).toEqual(['event a', 'finish']))
+    await vi.waitFor(() => expect(reply.sent).toEqual(['event a', 'finish']), { timeout: 15_000 })
     after.mockRestore()
     const again = new FakeReply()
     await follow(again, 1).open()
     stream.finish('b')
-    await vi.waitFor(() => expect(again.sent).toEqual(['event b', 'finish']))
+    await vi.waitFor(() => expect(again.sent).toEqual(['event b', 'finish']), { timeout: 15_000 })
   })
 
   test('EV-04: whatever the order of messages, wakes and reconnects, each message comes once and in order', async () => {
@@ -200,7 +200,7 @@ describe('a stream that is followed from another process', () => {
           else await comeBack()
         }
         stream.finish(`m${++sent}`)
-        await vi.waitFor(() => expect(reply.sent.at(-1)).toBe('finish'))
+        await vi.waitFor(() => expect(reply.sent.at(-1)).toBe('finish'), { timeout: 15_000 })
         seen.push(...reply.messagesAsSent)
         expect(seen).toEqual(Array.from({ length: sent }, (_, at) => `m${at + 1}`))
       }),

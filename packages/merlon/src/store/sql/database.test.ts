@@ -197,7 +197,7 @@ else {
         await vi.waitFor(async () => {
           const left = await sql`select 1 from pg_stat_activity where pid = ${rows[0]!.pid}`.execute(other.db)
           expect(left.rows).toEqual([])
-        })
+        }, 15_000)
         await sql`select 1`.execute(transaction)
       })
       await expect(act).rejects.toThrow()
