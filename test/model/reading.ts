@@ -2,7 +2,7 @@ import type { Answer, Connection } from '../attack/connection.ts'
 import type { Client, History, ModelSession } from './history.ts'
 import { ModelStream, Reader, Violation } from './stream.ts'
 
-const patienceMs = 10_000
+const patienceMs = 30_000
 /** Longer than a change takes from one server to another. */
 const underwayMs = 30_000
 /** Somebody has come back with a later event since. */

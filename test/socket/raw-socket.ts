@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 
 /** How long anything may take that a test waits for; it only ends a test that hangs. */
-const patienceMs = 10_000
+const patienceMs = 30_000
 
 export interface Frame {
   readonly opcode: number
