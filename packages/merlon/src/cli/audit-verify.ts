@@ -89,8 +89,9 @@ function verdictText({ ok, records, problems, logs }: AuditVerdict): string {
     const where = [file, line].filter((each) => each !== undefined).join(':')
     return plain(`${kind}${seq === undefined ? '' : ` at record ${seq}`}${where === '' ? '' : ` (${where})`}: ${says}`)
   })
+  // `signed` counts from the beginning of the log, and retention may have removed that.
   const covered = logs.map(({ log, first, size, signed }) =>
-    plain(`log ${log.slice(0, 12)}: records ${first} to ${size - 1}, ${signed} of them signed`),
+    plain(`log ${log.slice(0, 12)}: records ${first} to ${size - 1}, ${Math.max(0, signed - first)} of them signed`),
   )
   const verdict = ok ? `${records} records are as they were written` : `${records} records, and something is wrong`
   return [...covered, ...found, verdict].join('\n')
