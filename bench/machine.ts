@@ -35,7 +35,8 @@ export function describeMachine(home: string): Machine {
     commit: git(home, 'rev-parse', '--short', 'HEAD') || 'none',
     changed: git(home, 'status', '--porcelain', '--untracked-files=no') !== '',
     node: process.version,
-    kernel: release(),
+    // A build of its own would tell where this machine stands, and nothing of what was measured.
+    kernel: /^\d+\.\d+/.exec(release())?.[0] ?? 'unknown',
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
     loadBefore: Math.round(loadavg()[0]! * 100) / 100,
