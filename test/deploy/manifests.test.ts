@@ -355,6 +355,15 @@ describe('the proxy', () => {
     expect(config).toContain('http-check send meth GET uri /ready')
   })
 
+  test('it lets go of idle connections before a replica closes them, here and in the guide', () => {
+    const guide = readFileSync(join(workspace, 'docs/guide/tls-and-proxies.md'), 'utf8')
+    for (const text of [config, guide]) {
+      // keepAliveTimeout of the server is 5 s, and half of those that idle go at a time.
+      expect(/(?:default-)?server .*pool-purge-delay (\S+)$/m.exec(text)?.[1]).toBe('1s')
+      expect(text).not.toMatch(/^ *(?:http-reuse|option prefer-last-server)/m)
+    }
+  })
+
   test('HAProxy takes it', ({ skip }) => {
     if (spawnSync('haproxy', ['-v']).status !== 0) skip('haproxy is not installed')
     const folder = temporary()
