@@ -99,6 +99,8 @@ export class Mailroom {
       for (let from = since; from < upTo; ) {
         const arrived = await this.#parts.mailbox.after(from, 'changes')
         for (const letter of arrived.letters) if (letter.revision <= upTo) await take(letter)
+        // A counter that went back comes no further. Those who read on are told of what was lost.
+        if (arrived.revision <= from) break
         from = arrived.revision
       }
       then()
