@@ -89,9 +89,20 @@ export class RememberedSessions {
     if (seen !== undefined) this.#known.delete(seen.id)
   }
 
+  /** Each that is not over, as far as is known here, by its digest. */
+  seen(): readonly Buffer[] {
+    return [...this.#seen.keys()].map((name) => Buffer.from(name, 'hex'))
+  }
+
+  /** Any may have changed or ended unheard, also those that are being looked at. */
+  doubtAll(): void {
+    this.#ends++
+    this.#known.clear()
+  }
+
   /** The tables are those of another time. */
   forgetAll(): void {
-    this.#known.clear()
+    this.doubtAll()
     this.#gone.clear()
     for (const [name, { id }] of this.#seen) this.#seen.set(name, { id, state: 0 })
   }

@@ -1,7 +1,7 @@
 import { type ExpressionBuilder, type Kysely, type SelectQueryBuilder, sql, type Transaction } from 'kysely'
 import type { Instant } from '../../call.ts'
 import type { SessionCaps, Withdrawals } from '../../session/session-store.ts'
-import type { SealedSession } from './session-row.ts'
+import { hexOf, type SealedSession } from './session-row.ts'
 import type { Tables } from './tables.ts'
 
 export type Act = Transaction<Tables>
@@ -12,6 +12,7 @@ type Rows = SelectQueryBuilder<Tables, 'sessions', SealedSession>
 export type Which = (rows: Rows) => Rows
 
 const deletedAtOnce = 500
+const askedAtOnce = 500
 
 /** The sessions that are alive. */
 export function alive(db: Kysely<Tables>, now: Instant, idleMs: number): Rows {
@@ -136,6 +137,17 @@ export async function newsSince(
     .where('revision', '<=', value)
     .execute()
   return { value, rows }
+}
+
+/** Those of the sessions that have no row any more. */
+export async function without(db: Kysely<Tables>, sessions: readonly Buffer[]): Promise<readonly Buffer[]> {
+  const there = new Set<string>()
+  for (let from = 0; from < sessions.length; from += askedAtOnce) {
+    const part = sessions.slice(from, from + askedAtOnce)
+    const rows = await db.selectFrom('sessions').select('session').where('session', 'in', part).execute()
+    for (const { session } of rows) there.add(hexOf(session))
+  }
+  return sessions.filter((session) => !there.has(hexOf(session)))
 }
 
 /** Tells other processes of sessions that are over, or are not as they were. */

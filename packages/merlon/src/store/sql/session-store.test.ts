@@ -2,6 +2,7 @@ import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import { afterAll, describe, expect, test } from 'vitest'
 import { everyTenant } from '../../identity/reach.ts'
 import { DataKeys } from '../../sealing/data-keys.ts'
@@ -18,6 +19,9 @@ const postgres = await testPostgres()
 const root = createSecretKey(Buffer.alloc(32, 3))
 const now = 1_800_000_000_000
 const idleMs = 60_000
+/** How long the end of a session is told to other processes. */
+const newsMs = 600_000
+const longMs = 3_600_000
 const wide: SessionCaps = { perPrincipal: 1_000, perTenant: 1_000, total: 1_000 }
 
 afterAll(async () => {
@@ -25,13 +29,15 @@ afterAll(async () => {
   if ('close' in postgres) await postgres.close()
 }, 60_000)
 
+const digestOf = (text: string) => createHmac('sha256', 'test').update(text).digest()
+
 const storeOver = (database: SqlDatabase, idle = idleMs, shared = false) => {
   const unreadable: unknown[] = []
   const keys = new DataKeys({ store: new SqlDataKeyStore(database), root, random: randomBytes, clock: () => now })
   const store = new SqlSessionStore({
     database,
     keys,
-    digest: (text) => createHmac('sha256', 'test').update(text).digest(),
+    digest: digestOf,
     random: randomBytes,
     idleMs: idle,
     shared,
@@ -142,7 +148,8 @@ describe('sealed sessions', () => {
     const openBoth = async () => {
       const opened = await opening(await target())
       await actWithin(opened.database, everyTenant, async (act) => {
-        for (const table of ['sessions', 'session_counts', 'data_keys'] as const) await act.deleteFrom(table).execute()
+        for (const table of ['sessions', 'session_news', 'session_counts', 'data_keys'] as const)
+          await act.deleteFrom(table).execute()
       })
       await opened.store.open(sessionOf('mine'), wide, now)
       const theirs = { tenant: 'other', binding: 'bob of other', principal: 'usr_bob', credential: 'key_bob' }
@@ -241,6 +248,68 @@ describe('sealed sessions', () => {
       await seer.store.poll(now)
       expect((await seer.store.find('mine', 'alice of acme', now))?.logLevel).toBeUndefined()
       expect(seer.unreadable).toEqual([])
+      await close()
+    })
+    /** Two of one database, where three sessions were opened that neither time nor disuse ends, and the other has used them. */
+    const openTwo = async () => {
+      const { database, close } = await openBoth()
+      const [one, other] = [storeOver(database, longMs, true).store, storeOver(database, longMs, true).store]
+      const over: string[] = []
+      other.onOver((id) => over.push(id))
+      await other.poll(now)
+      for (const id of ['ended', 'changed', 'kept']) {
+        await one.open(sessionOf(id, { expiresAt: now + longMs }), wide, now)
+        await other.find(id, 'alice of acme', now)
+      }
+      return { one, other, over, database, close }
+    }
+
+    test(`AK-07: what was ended on ${engine} while one heard nothing for longer than it is told, is over for it then`, async () => {
+      const { one, other, over, close } = await openTwo()
+      await one.end('ended', 'alice of acme', now)
+      await one.update('changed', { logLevel: 'warning' }, now)
+      const later = now + newsMs + 1
+      await one.sweep(later)
+      await other.poll(later)
+      expect(over).toEqual(['ended'])
+      const find = (id: string) => other.find(id, 'alice of acme', later)
+      expect(await find('ended')).toBeUndefined()
+      expect((await find('changed'))?.logLevel).toBe('warning')
+      expect((await find('kept'))?.id).toBe('kept')
+      await other.poll(later)
+      expect(over).toEqual(['ended'])
+      await close()
+    })
+
+    test(`AK-07: on ${engine} nothing remembered is trusted while it cannot be looked at, and it is looked at again`, async () => {
+      const { one, other, over, database, close } = await openTwo()
+      await one.end('ended', 'alice of acme', now)
+      await one.sweep(now + newsMs + 1)
+      const rename = (from: string, to: string) =>
+        actWithin(database, everyTenant, (act) =>
+          sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(act),
+        )
+      await rename('sessions', 'sessions_away')
+      await expect(other.poll(now)).rejects.toThrow()
+      expect(over).toEqual([])
+      await expect((async () => other.find('ended', 'alice of acme', now))()).rejects.toThrow()
+      await rename('sessions_away', 'sessions')
+      await other.poll(now)
+      expect(over).toEqual(['ended'])
+      expect(await other.find('ended', 'alice of acme', now)).toBeUndefined()
+      await close()
+    })
+
+    test(`AK-07: what was opened on ${engine} after the backup that was put back is over`, async () => {
+      const { one, other, over, database, close } = await openTwo()
+      await one.update('kept', { logLevel: 'error' }, now)
+      await other.poll(now)
+      await actWithin(database, everyTenant, async (act) => {
+        await act.deleteFrom('sessions').where('session', '=', digestOf('ended')).execute()
+        await act.updateTable('session_revision').set({ value: sql`value - 1` }).execute()
+      })
+      await other.poll(now)
+      expect(over).toEqual(['ended'])
       await close()
     })
   }

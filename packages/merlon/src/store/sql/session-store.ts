@@ -26,6 +26,7 @@ import {
   takePlaces,
   type Which,
   withdrawn,
+  without,
 } from './session-acts.ts'
 import type { SessionParts } from './session-parts.ts'
 import {
@@ -244,8 +245,16 @@ export class SqlSessionStore implements SessionStore {
     const heard = await reaching(() => readWithin(database, everyTenant, (db) => newsSince(db, since)))
     // Two began at once: what came between them is for the next one.
     if (since === undefined && this.#revision !== undefined) return
-    // A counter that went back is a store put back from a backup: nothing that is remembered need be so.
-    if (since !== undefined && heard.value < since) this.#memory.forgetAll()
+    if (since !== undefined && heard.rows.length !== heard.value - since) {
+      // A counter that went back is a store put back from a backup: nothing that is remembered need be so. Otherwise word was
+      // taken away before it was heard here.
+      if (heard.value < since) this.#memory.forgetAll()
+      else this.#memory.doubtAll()
+      const seen = this.#memory.seen()
+      const gone = await reaching(() => readWithin(database, everyTenant, (db) => without(db, seen)))
+      // What ends after this look is told by word that is still to be heard.
+      for (const digest of gone) this.#memory.over(digest)
+    }
     for (const { session, over } of heard.rows) {
       if (over === 1) this.#memory.over(session)
       else this.#memory.forget(session)
