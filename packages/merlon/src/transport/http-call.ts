@@ -9,6 +9,8 @@ export interface Slots {
   taken: number
   /** The response to the request that came last. */
   latest?: ServerResponse
+  /** To be told when the connection closes. */
+  waiting?: Set<() => void>
 }
 
 /**
@@ -74,6 +76,29 @@ export class HttpCall implements Head {
   /** The thumbprint of the client's certificate, where it has shown one that is good. */
   get certificateThumbprint(): string | undefined {
     return thumbprintOf(this.request.socket)
+  }
+
+  /**
+   * Calls back when the connection closes, at once where it has. Answers how to stop that. However many ask, the socket has one
+   * listener.
+   */
+  onDisconnected(listener: () => void): () => void {
+    const { slots } = this
+    const { socket } = this.request
+    if (socket.closed) {
+      listener()
+      return () => undefined
+    }
+    let { waiting } = slots
+    if (waiting === undefined) {
+      const told = new Set<() => void>()
+      socket.once('close', () => {
+        for (const each of told) each()
+      })
+      waiting = slots.waiting = told
+    }
+    waiting.add(listener)
+    return () => void waiting.delete(listener)
   }
 
   readBody(bytesMax: number): Promise<Buffer> {

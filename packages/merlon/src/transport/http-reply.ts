@@ -142,7 +142,9 @@ export class HttpReply implements Reply {
     this.response.writeHead(status, head)
     this.onAnswered?.(this.call, status, undefined)
     // A piece is made when the reader has taken the one before. One that cannot be made cuts the answer off, as it must.
-    pipeline(Readable.from(text, { objectMode: false }), this.response, () => undefined)
+    const pieces = Readable.from(text, { objectMode: false })
+    const stop = this.onDisconnected(() => pieces.destroy())
+    pipeline(pieces, this.response, stop)
   }
 
   finish(status = 202): void {
@@ -185,14 +187,27 @@ export class HttpReply implements Reply {
   private watch(): void {
     if (this.watched) return
     this.watched = true
-    this.response.once('close', () => {
+    const closed = () => {
+      this.response.removeListener('close', closed)
+      stop?.()
       if (!this.over) this.onAnswered?.(this.call, clientLeft, undefined)
       this.over = true
       if (this.streaming) this.streams.remove(this.response)
       const { listener } = this
       this.listener = undefined
       listener?.()
-    })
+    }
+    let stop: (() => void) | undefined
+    this.response.once('close', closed)
+    stop = this.onDisconnected(closed)
+  }
+
+  /**
+   * Calls back when the connection of a response closes that waits behind another on it: the first releases of Node 24 do not
+   * tell such a one. Answers how to stop that.
+   */
+  private onDisconnected(listener: () => void): () => void {
+    return this.response.socket === null ? this.call.onDisconnected(listener) : () => undefined
   }
 
   private head(base: readonly string[]): string[] {

@@ -16,6 +16,7 @@ const refusals: string[] = []
 const unread: string[] = []
 const held: Reply[] = []
 const connections = new Connections({ connectionsMax: 50, connectionsPerAddressMax: 40 })
+const streams = new OpenStreams({ heartbeatMs: 15_000, bufferBytesMax: 1_000, stallMs: 1_000 })
 /** The client of a request that is not read before has left. */
 let left = Promise.withResolvers<void>()
 const gate = gateWith({
@@ -54,6 +55,11 @@ const server = createHttpServer({
     answer('/hold', (_call, reply) => {
       held.push(reply)
     }),
+    answer('/open', (_call, reply) => {
+      reply.openStream()
+      reply.onGone(() => held.splice(held.indexOf(reply), 1))
+      held.push(reply)
+    }),
     answer('/broken', () => {
       throw new Error('password=canary')
     }),
@@ -69,7 +75,7 @@ const server = createHttpServer({
     }),
   ]),
   headers: answerHeaders({ tls: true, exposed: ['X-Own'] }),
-  streams: new OpenStreams({ heartbeatMs: 15_000, bufferBytesMax: 1_000, stallMs: 1_000 }),
+  streams,
   connections,
   bounds: { connectionsMax: 50, connectionsPerAddressMax: 40, callsPerConnectionMax: 2 },
   challenge: () => 'Bearer realm="r"',
@@ -308,6 +314,16 @@ describe('a connection', () => {
     expect(statusOf(await request('GET /json', [`X: ${'x'.repeat(20_000)}`]))).toBe(431)
     expect(unread).toEqual(['127.0.0.1 request.invalid', '127.0.0.1 head.too-large'])
     expect(refusals).toEqual([])
+  })
+
+  test('RL-14: that goes takes each stream on it along, that which waits behind another too', async () => {
+    held.length = 0
+    const socket = connect(port, '127.0.0.1')
+    socket.write('GET /open HTTP/1.1\r\nHost: here\r\n\r\n'.repeat(2))
+    await expect.poll(() => held.length, { timeout: 10_000 }).toBe(2)
+    expect(streams.size).toBe(2)
+    socket.destroy()
+    await expect.poll(() => [held.length, streams.size], { timeout: 10_000 }).toEqual([0, 0])
   })
 
   test('RL-08: has so many requests under way and no more', async () => {
