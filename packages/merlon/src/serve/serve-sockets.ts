@@ -193,7 +193,8 @@ class SocketConversation extends Conversation implements SocketHost, Messages {
   protected override async refuse(call: LineCall<this>, refused: Fault): Promise<void> {
     const unread = call.message === undefined
     // Whoever has nothing left is not read on for a moment: to be refused costs more than to ask.
-    if (unread && refused.spec.retry) await this.pause(refused.detail.retryAfterMs ?? pauseMsMax)
+    if (unread && refused.spec.retry)
+      await this.socket.rest(Math.min(refused.detail.retryAfterMs ?? pauseMsMax, pauseMsMax))
     if (unread) readId(call)
     await super.refuse(call, refused)
     if (refused.code === 'credential.invalid') this.leave('credential')
@@ -213,16 +214,6 @@ class SocketConversation extends Conversation implements SocketHost, Messages {
     if (code === 'server.draining') this.leave(detail.reason === 'changed' ? 'changed' : 'leaving')
     // What it has under way is told first why it ends.
     else setImmediate(() => this.leave('credential'))
-  }
-
-  private pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.min(ms, pauseMsMax))
-      this.socket.onClosed(() => {
-        clearTimeout(timer)
-        resolve()
-      })
-    })
   }
 
   /** Nobody but this socket could go on with it. */

@@ -8,8 +8,8 @@ export interface Channel {
   send(message: string): void
   /** Writes a message that nobody waits for. Where too many of these are not taken, nobody is reading, and it closes. */
   notify(message: string): void
-  /** Calls back once when it has closed. */
-  onClosed(listener: () => void): void
+  /** Calls back once when it has closed, at once where it has. Answers how to stop that. */
+  onClosed(listener: () => void): () => void
 }
 
 /** The way back for one message: messages on the channel, of which the last may be the answer. */

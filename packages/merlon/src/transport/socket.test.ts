@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { WebSocket } from 'ws'
 import type { Fault } from '../errors.ts'
 import { Socket } from './socket.ts'
@@ -81,6 +81,8 @@ function open(): Socket {
   return new Socket(fake as unknown as WebSocket, connection as unknown as Duplex, bounds, () => now)
 }
 
+/** How many are to be told when it closes. */
+const listeners = () => (socket as unknown as { readonly closedListeners: ReadonlySet<unknown> }).closedListeners.size
 const arrives = (text: string, isBinary = false) => fake.emit('message', Buffer.from(text), isBinary)
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -129,6 +131,26 @@ describe('WS-05: who does not read', () => {
     connection.emit('drain')
     await turn()
     expect([taken, fake.isPaused]).toEqual([['1', '2'], false])
+  })
+
+  test('is waited for as often as it pleases, and nothing is left of that', async () => {
+    for (let at = 0; at < 50; at++) {
+      connection.writableLength = 101
+      arrives(`${at}`)
+      await turn()
+      expect(fake.isPaused).toBe(true)
+      connection.writableLength = 0
+      connection.emit('drain')
+      await turn()
+    }
+    expect([taken.length, listeners(), connection.listenerCount('drain')]).toEqual([50, 0, 0])
+    connection.writableLength = 101
+    arrives('last')
+    await turn()
+    expect(listeners()).toBe(1)
+    fake.emit('close', 1006)
+    await turn()
+    expect([listeners(), connection.listenerCount('drain')]).toEqual([0, 0])
   })
 
   test('for too long is closed, and has time until then', () => {
@@ -239,4 +261,34 @@ test('its end is told once, to who asked before and after', () => {
   fake.emit('close', 1001)
   socket.onClosed(() => told.push('after'))
   expect([told, socket.code]).toEqual([['before', 'after'], 1001])
+})
+
+test('it rests for so long, and no longer than it is open, and nothing is left of that', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    for (let at = 0; at < 50; at++) {
+      const rest = socket.rest(1_000)
+      expect([listeners(), vi.getTimerCount()]).toEqual([1, 1])
+      vi.advanceTimersByTime(1_000)
+      await rest
+    }
+    expect([listeners(), vi.getTimerCount()]).toEqual([0, 0])
+    const cutShort = socket.rest(1_000)
+    socket.close('leaving')
+    await cutShort
+    await socket.rest(1_000)
+    expect([listeners(), vi.getTimerCount()]).toEqual([0, 0])
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('its end is not told to who no longer asks', () => {
+  const told: string[] = []
+  const stop = socket.onClosed(() => told.push('stopped'))
+  socket.onClosed(() => told.push('kept'))
+  stop()
+  stop()
+  fake.emit('close', 1001)
+  expect(told).toEqual(['kept'])
 })

@@ -67,7 +67,7 @@ export class Socket implements Channel {
   private controls = 0
   private incompleteSince: number | undefined
   private fullSince: number | undefined
-  private readonly closedListeners: (() => void)[] = []
+  private readonly closedListeners = new Set<() => void>()
   closed = false
   /** What it was closed with; 1006 where it broke off. */
   code = 1006
@@ -129,9 +129,18 @@ export class Socket implements Channel {
     this.socket.terminate()
   }
 
-  onClosed(listener: () => void): void {
+  onClosed(listener: () => void): () => void {
     if (this.closed) listener()
-    else this.closedListeners.push(listener)
+    else this.closedListeners.add(listener)
+    return () => void this.closedListeners.delete(listener)
+  }
+
+  /** Resolves after so long, or when it has closed. */
+  rest(ms: number): Promise<void> {
+    return this.orClosed((done) => {
+      const timer = setTimeout(done, ms)
+      return () => clearTimeout(timer)
+    })
   }
 
   /** Calls back when the connection itself is gone. */
@@ -200,10 +209,18 @@ export class Socket implements Channel {
   }
 
   private room(): Promise<void> {
-    return new Promise((resolve) => {
-      this.duplex.once('drain', resolve)
-      this.onClosed(resolve)
+    return this.orClosed((done) => {
+      this.duplex.once('drain', done)
+      return () => this.duplex.removeListener('drain', done)
     })
+  }
+
+  /** Resolves when what `begin` waits for is done, or when it has closed; neither is listened for any longer. */
+  private async orClosed(begin: (done: () => void) => () => void): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const stops = [begin(resolve), this.onClosed(resolve)]
+    await promise
+    for (const stop of stops) stop()
   }
 
   private control(): void {
@@ -234,7 +251,9 @@ export class Socket implements Channel {
   private end(): void {
     if (this.closed) return
     this.closed = true
-    for (const listener of this.closedListeners.splice(0)) listener()
+    const listeners = [...this.closedListeners]
+    this.closedListeners.clear()
+    for (const listener of listeners) listener()
   }
 }
 

@@ -54,6 +54,30 @@ function expected(text: string, lineBytesMax: number): string[] {
 }
 
 describe('lines of a pipe', () => {
+  test('a reader who is waited for again and again leaves nothing behind', async () => {
+    const { input, output, pipe } = pipeOf()
+    let taken = 0
+    const read = pipe.read({
+      line: () => {
+        taken++
+        pipe.send('x'.repeat(32))
+      },
+      overlong: () => undefined,
+    })
+    for (let at = 1; at <= 50; at++) {
+      output.stopped = true
+      input.write('a\n')
+      await expect.poll(() => output.listenerCount('drain'), { timeout: 10_000 }).toBe(1)
+      output.go()
+      await expect.poll(() => output.listenerCount('drain'), { timeout: 10_000 }).toBe(0)
+      expect(taken).toBe(at)
+    }
+    // That which ends its reading.
+    expect((pipe as unknown as { readonly closings: ReadonlySet<unknown> }).closings.size).toBe(1)
+    input.end()
+    await read
+  })
+
   test('ST-03: however the bytes come, the lines are the same', async () => {
     const bytes = fc.string({ unit: fc.constantFrom('a', 'b', '\n', 'é'), maxLength: 60 })
     await fc.assert(

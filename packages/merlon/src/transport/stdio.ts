@@ -42,7 +42,7 @@ export class Pipe implements Channel {
   /** Of notifications since all that was written had been taken. */
   private noticeBytes = 0
   private full = false
-  private readonly closings: (() => void)[] = []
+  private readonly closings = new Set<() => void>()
   closed = false
 
   constructor(options: PipeOptions) {
@@ -96,12 +96,15 @@ export class Pipe implements Channel {
   close(): void {
     if (this.closed) return
     this.closed = true
-    for (const closing of this.closings.splice(0)) closing()
+    const closings = [...this.closings]
+    this.closings.clear()
+    for (const closing of closings) closing()
   }
 
-  onClosed(listener: () => void): void {
+  onClosed(listener: () => void): () => void {
     if (this.closed) listener()
-    else this.closings.push(listener)
+    else this.closings.add(listener)
+    return () => void this.closings.delete(listener)
   }
 
   private write(message: string): void {
@@ -141,12 +144,12 @@ export class Pipe implements Channel {
 
   private room(): Promise<void> {
     return new Promise((resolve) => {
-      const { output } = this.options
-      output.once('drain', () => {
+      const stop = this.onClosed(resolve)
+      this.options.output.once('drain', () => {
         this.full = false
+        stop()
         resolve()
       })
-      this.onClosed(resolve)
     })
   }
 }
