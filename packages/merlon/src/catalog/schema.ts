@@ -150,10 +150,12 @@ let ajv2020: Ajv2020 | undefined
 
 function ajvFor(dialect: unknown): Ajv | Ajv2020 {
   if (typeof dialect === 'string' && namesDraft07.test(dialect)) {
-    ajv07 ??= withOwnKeywords(new (load('ajv') as typeof import('ajv')).Ajv(options))
+    const compilers = load('ajv') as typeof import('ajv')
+    ajv07 ??= withOwnKeywords(new compilers.Ajv(options))
     return ajv07
   }
-  ajv2020 ??= withOwnKeywords(new (load('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js')).Ajv2020(options))
+  const compilers = load('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js')
+  ajv2020 ??= withOwnKeywords(new compilers.Ajv2020(options))
   return ajv2020
 }
 
