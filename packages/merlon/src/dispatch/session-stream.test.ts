@@ -340,6 +340,8 @@ describe('a stream of a session', () => {
         for (let turns = 0; turns < 4; turns++) await turn()
         expect(reader.sent).toEqual(['event a', 'finish'])
         expect(await kept(history)).toEqual(['a', 'lost'])
+        // Who was cut off may come back to any replica.
+        expect(await claimed(history)).toMatchObject({ outcome: 'held', ended: true })
       },
     )
 

@@ -277,7 +277,7 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
         expect(await claim(1, first)).toMatchObject({ outcome: 'held' })
       })
 
-      test('whoever read it where it was made has left it with its end, and who reads it elsewhere has not', async () => {
+      test('whoever began it has left it with its end, and who came back for it elsewhere has not', async () => {
         const first = await append(1, 'a', now, 's', { opens })
         await append(1, 'b', now, 's', { ends: true })
         expect(await claim(1, first)).toMatchObject({ outcome: 'held', ended: true })
@@ -289,6 +289,28 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
         await claim(3, third)
         await append(3, 'b', now, 's', { ends: true })
         expect(await claim(3, third, { reader: 'C' })).toMatchObject({ outcome: 'taken', by: 'B', claim: 1 })
+      })
+
+      test('who came back to where it is made has not left it with its end', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        await store.leave(owner, 1, 0)
+        expect(await claim(1, first, { reader: 'A' })).toMatchObject({ outcome: 'held', claim: 1 })
+        await append(1, 'b', now, 's', { ends: true })
+        expect(await claim(1, first)).toMatchObject({ outcome: 'taken', by: 'A', claim: 1 })
+        await store.leave(owner, 1, 1)
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held', claim: 2, ended: true })
+      })
+
+      test('whoever began it has left it where its producer ends it for what could not be kept', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        expect(await store.close(owner, 1, 'A', 'lost', now)).toBe(true)
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held', claim: 1, ended: true })
+        expect(await after(1, first)).toEqual(['lost'])
+        const second = await append(2, 'a', now, 's', { opens })
+        await store.leave(owner, 2, 0)
+        await claim(2, second, { reader: 'A' })
+        expect(await store.close(owner, 2, 'A', 'lost', now)).toBe(true)
+        expect(await claim(2, second)).toMatchObject({ outcome: 'taken', by: 'A', claim: 1 })
       })
 
       test('the session’s own stream is there before its first event, and goes on', async () => {

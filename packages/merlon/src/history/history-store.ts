@@ -15,7 +15,7 @@ export interface HistoryOwner {
 
 /** Who makes the events of a stream, and what they answer. */
 export interface Opening {
-  /** The replica that makes them and, until it leaves, holds the one who reads them. */
+  /** The replica that makes them. Whoever began the stream reads it there by the claim 0, until they leave or it ends. */
   readonly producer: string
   /** What the stream answers, kept as secret as the events. */
   readonly about: string
@@ -99,8 +99,8 @@ export interface HistoryStore {
    */
   leave(session: HistoryOwner, stream: number, claim: number, readMs?: number): Awaitable<void>
   /**
-   * Ends a stream of a producer that is gone with its last message: true where this call did. Nothing happens where it has
-   * ended, or is another's.
+   * Ends a stream whose producer is gone, or could not keep a message of it, with its last message: true where this call did.
+   * Nothing happens where it has ended, or is another's.
    */
   close(session: HistoryOwner, stream: number, producer: string, message: string, now: Instant): Awaitable<boolean>
   /**

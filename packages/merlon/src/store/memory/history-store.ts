@@ -127,9 +127,7 @@ export class MemoryHistoryStore implements HistoryStore {
   close(owner: HistoryOwner, stream: number, producer: string, message: string, now: Instant): boolean {
     const kept = this.sessions.get(owner.id)?.streams.get(stream)
     if (kept === undefined || kept.ended || kept.producer !== producer) return false
-    const { reader } = kept
     this.append(owner, stream, message, now, { ends: true })
-    kept.reader = reader
     return true
   }
 
@@ -169,13 +167,13 @@ export class MemoryHistoryStore implements HistoryStore {
     return history
   }
 
-  /** Whoever read it has had all, and whoever comes back for it is another. */
+  /** Whoever began it has left it with its end. */
   private end({ streams }: SessionHistory, stream: number): void {
     const kept = streams.get(stream)
     if (kept === undefined) return
     kept.ended = true
-    // A reader elsewhere leaves when they had it.
-    if (kept.reader === kept.producer) kept.reader = undefined
+    // Who came back for it has a claim of their own, and leaves when they had the end.
+    if (kept.claim === 0) kept.reader = undefined
   }
 
   private trim(history: SessionHistory, now: Instant): void {

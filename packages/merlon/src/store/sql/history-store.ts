@@ -16,6 +16,7 @@ import { keyIdOf, openRecord, type Place, type RecordKey, sealRecord } from '../
 import type { Act } from './acts.ts'
 import { reaching, type SqlDatabase } from './database.ts'
 import {
+  atEnd,
   changeStream,
   claimStream,
   endStreams,
@@ -24,6 +25,7 @@ import {
   leaveStream,
   type OpenedStream,
   openStreams,
+  type StreamChange,
   type StreamIs,
 } from './history-streams.ts'
 import { type HistoryBounds, sweepHistories } from './history-sweep.ts'
@@ -181,7 +183,7 @@ export class SqlHistoryStore implements HistoryStore {
   }
 
   close(owner: HistoryOwner, stream: number, producer: string, message: string, now: Instant): Promise<boolean> {
-    return this.#addOnce(owner, stream, message, now, isMadeBy(producer), { ended: 1 })
+    return this.#addOnce(owner, stream, message, now, isMadeBy(producer), atEnd)
   }
 
   tell(owner: HistoryOwner, message: string, revision: number, now: Instant): Promise<boolean> {
@@ -220,7 +222,7 @@ export class SqlHistoryStore implements HistoryStore {
     message: string,
     now: Instant,
     which: StreamIs,
-    change: { readonly ended: 1 } | { readonly told: number },
+    change: StreamChange,
   ): Promise<boolean> {
     const { database, keys, digest, random } = this.#parts
     const session = digest(id)

@@ -49,12 +49,21 @@ export async function findStream(db: Kysely<Tables>, { session, stream }: Stream
   return (await rows.where('stream', '=', stream).where(is).executeTakeFirst()) !== undefined
 }
 
+/**
+ * With the end of a stream whoever began it has left it. Who came back for it has a claim of their own, and leaves when they
+ * had the end.
+ */
+export const atEnd = { ended: 1 as const, reader: sql<string | null>`case when claim = 0 then null else reader end` }
+
+/** What changes in the row of a stream to which a message is added. */
+export type StreamChange = typeof atEnd | { readonly told: number }
+
 /** Changes the row of a stream that is as asked for: false where it is not. */
 export async function changeStream(
   act: Act,
   { session, stream }: StreamPlace,
   is: StreamIs,
-  change: { readonly ended: 1 } | { readonly told: number },
+  change: StreamChange,
 ): Promise<boolean> {
   const rows = act.updateTable('history_streams').set(change).where('session', '=', session)
   const { numUpdatedRows } = await rows.where('stream', '=', stream).where(is).executeTakeFirstOrThrow()
@@ -72,7 +81,7 @@ export async function openStreams(act: Act, streams: readonly OpenedStream[]): P
   }
 }
 
-/** Who read a stream where it was made has left it with its end. A reader elsewhere leaves when they had it. */
+/** Ends streams whose last event is being written. */
 export async function endStreams(
   act: Act,
   streams: readonly { readonly session: Buffer; readonly stream: number }[],
@@ -81,7 +90,7 @@ export async function endStreams(
     const some = streams.slice(from, from + rowsMax)
     await act
       .updateTable('history_streams')
-      .set({ ended: 1, reader: sql`case when reader = producer then null else reader end` })
+      .set(atEnd)
       .where((row) => row.or(some.map((place) => row.and(place))))
       .execute()
   }
