@@ -112,6 +112,10 @@ class Reading {
     const primes = revision?.primesStreams === true
     const own = number === standaloneStream
     const allows = own ? mayHear(services, principal) : () => true
+    const onEnd = () => {
+      // By a clock that nobody sets: a leap of it would keep others out for as long.
+      this.readMs = Math.max(0, Math.trunc(performance.now() - heldAt) - clockErrorMs)
+    }
     const local = own ? live.openStandalone() : live.findStream(number)
 
     // In one process its own messages go straight to the reader. What others may add to as well is always read back.
@@ -122,7 +126,7 @@ class Reading {
         if (primes) local.prime()
         return
       }
-      if (await local.resume(reply, seq, allows)) return
+      if (await local.resume(reply, seq, allows, onEnd)) return
       // One that broke while it was waited for is read from the history, like that of a process that is gone.
       if (!local.isBroken) throw historyLost()
     }
@@ -131,10 +135,6 @@ class Reading {
       about === undefined || revision === undefined
         ? undefined
         : () => lostAnswer(about.id, revision, call.requestId ?? '')
-    const onEnd = () => {
-      // By a clock that nobody sets: a leap of it would keep others out for as long.
-      this.readMs = Math.max(0, Math.trunc(performance.now() - heldAt) - clockErrorMs)
-    }
     const followed = { session, number, position: held.position, lost, allows, primes, onEnd }
     const follower = new StreamFollower(resumption, followed, reply)
     this.onClose(() => follower.stop())

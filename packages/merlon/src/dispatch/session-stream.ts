@@ -23,6 +23,8 @@ export class SessionStream {
   readonly session: HistoryOwner
   readonly number: number
   private reader: Reply | undefined
+  /** Told when the reader is about to be given the last. */
+  private onEnd: (() => void) | undefined
   /** Who is being given what it missed. */
   private returning: Reply | undefined
   private readonly resumption: Resumption | undefined
@@ -57,8 +59,9 @@ export class SessionStream {
     return this.broken
   }
 
-  attach(reply: Reply): void {
+  attach(reply: Reply, onEnd?: () => void): void {
     this.reader = reply
+    this.onEnd = onEnd
     reply.openStream()
   }
 
@@ -81,9 +84,15 @@ export class SessionStream {
 
   /**
    * Gives a reader what came after `seq`, and then what comes; false where some of that is no longer kept. This takes its
-   * turn among the messages, so that none is lost or sent twice between what was missed and what comes.
+   * turn among the messages, so that none is lost or sent twice between what was missed and what comes. `onEnd` is told when
+   * the reader is about to be given the last.
    */
-  resume(reply: Reply, seq: number, allows: (message: string) => boolean = () => true): Promise<boolean> {
+  resume(
+    reply: Reply,
+    seq: number,
+    allows: (message: string) => boolean = () => true,
+    onEnd?: () => void,
+  ): Promise<boolean> {
     this.returning = reply
     const replay = (this.tail ?? Promise.resolve()).then(async () => {
       try {
@@ -92,11 +101,14 @@ export class SessionStream {
         const { history, key, clock } = resumption
         const missed = await history.after(this.session, this.number, seq, clock())
         if (missed === undefined) return false
-        this.attach(reply)
+        this.attach(reply, onEnd)
         for (const event of missed.events)
           if (event.message !== '' && allows(event.message))
             reply.event(event.message, encodeEventId(key, this.session.id, this.number, event.seq))
-        if (this.over) reply.finish()
+        if (this.over) {
+          onEnd?.()
+          reply.finish()
+        }
         return true
       } finally {
         this.returning = undefined
@@ -158,6 +170,7 @@ export class SessionStream {
   private end(message: string, send: (id: string | undefined) => void): void {
     const last = (id: string | undefined) => {
       this.over = true
+      this.onEnd?.()
       send(id)
     }
     this.keep(message, last, true)

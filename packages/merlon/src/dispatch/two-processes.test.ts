@@ -63,7 +63,7 @@ function replicas() {
     principal = alice,
     startedAt = at.services.clock(),
   ) => openSessionStream(at.services, { principal, session, startedAt }, last, reply).then(() => reply)
-  return { a, b, session, call, resume, step, dead, cut: (self: string) => cuts.get(self)?.() }
+  return { a, b, history, session, call, resume, step, dead, cut: (self: string) => cuts.get(self)?.() }
 }
 
 const told = (reply: FakeReply) =>
@@ -92,7 +92,15 @@ describe('two processes on one store', () => {
     await step(true)
     await vi.waitFor(() => expect(third.gone).toBe(true), within)
     expect([first, second, third].flatMap(told)).toEqual([1, 2, 3, 4, 5, 'answer'])
-    for (const { services } of [a, b]) expect([services.running.size, [...services.live.all()]]).toEqual([0, []])
+    const held = () => [a, b].map(({ services }) => [services.running.size, [...services.live.all()]])
+    await vi.waitFor(
+      () =>
+        expect(held()).toEqual([
+          [0, []],
+          [0, []],
+        ]),
+      within,
+    )
   })
 
   test('a process that is gone: its call ends with an error for whoever comes back', async () => {
@@ -154,25 +162,67 @@ describe('two processes on one store', () => {
     next.leave()
   })
 
-  test('EV-09 SE-11: who came while another was given all of a stream is refused, though nobody reads it any more', async () => {
-    const { a, b, call, resume, step } = replicas()
-    const first = new FakeReply()
-    void call(first)
-    await turn()
-    first.leave()
-    const reader = await resume(b, first.ids.at(-1))
-    const arrivedAt = b.clock.now + 10
-    for (const { clock } of [a, b]) clock.now += 20
-    const steady = performance.now()
-    const read = vi.spyOn(performance, 'now').mockImplementation(() => steady + 20)
-    onTestFinished(() => read.mockRestore())
-    await step(true)
-    await vi.waitFor(() => expect(reader.gone).toBe(true), within)
-    for (const { clock } of [a, b]) clock.now += 20
-    const late = resume(a, first.ids.at(-1), new FakeReply(), alice, arrivedAt)
-    await expect(late).rejects.toMatchObject({ code: 'stream.taken' })
-    const next = await resume(a, first.ids.at(-1))
-    expect([told(reader), told(next)]).toEqual([['answer'], ['answer']])
+  test.each([
+    ['where it is made', 'a'],
+    ['elsewhere', 'b'],
+  ] as const)(
+    'EV-09 SE-11: who came while another was given all of a stream is refused, though nobody reads it any more: %s',
+    async (_where, at) => {
+      const servers = replicas()
+      const { a, b, call, resume, step } = servers
+      const [here, there] = at === 'a' ? [a, b] : [b, a]
+      const first = new FakeReply()
+      void call(first)
+      await turn()
+      first.leave()
+      const reader = await resume(here, first.ids.at(-1))
+      const arrivedAt = here.clock.now + 10
+      for (const { clock } of [a, b]) clock.now += 20
+      const steady = performance.now()
+      const read = vi.spyOn(performance, 'now').mockImplementation(() => steady + 20)
+      onTestFinished(() => read.mockRestore())
+      await step(true)
+      await vi.waitFor(() => expect(reader.gone).toBe(true), within)
+      for (const { clock } of [a, b]) clock.now += 20
+      const late = resume(there, first.ids.at(-1), new FakeReply(), alice, arrivedAt)
+      await expect(late).rejects.toMatchObject({ code: 'stream.taken' })
+      const next = await resume(there, first.ids.at(-1))
+      expect([told(reader), told(next)]).toEqual([['answer'], ['answer']])
+    },
+  )
+
+  const endings: Readonly<
+    Record<string, (all: ReturnType<typeof replicas>, at: 'a' | 'b', reader: FakeReply) => unknown>
+  > = {
+    'the stream ends': ({ step }) => step(true),
+    'they leave': (_all, _at, reader) => reader.leave(),
+    'a message cannot be kept': ({ history, step }) => {
+      vi.spyOn(history, 'append').mockImplementationOnce(() => {
+        throw new Error('out of reach')
+      })
+      return step()
+    },
+    'their credential is withdrawn': (all, at) =>
+      all[at].services.running.withdraw(alice.credential, all[at].clock.now),
+    'their server stops': (all, at) => all[at].services.running.drain(0),
+    'the session ends': (all, at) => all[at].services.live.end(all.session.id),
+  }
+  describe.each(Object.entries(endings))('who came back has left the stream when %s', (_when, end) => {
+    test.each([
+      ['where it is made', 'a'],
+      ['elsewhere', 'b'],
+    ] as const)('%s', async (_where, at) => {
+      const all = replicas()
+      const first = new FakeReply()
+      void all.call(first)
+      await turn()
+      first.leave()
+      const reader = await all.resume(all[at], first.ids.at(-1))
+      const left = vi.spyOn(all.history, 'leave')
+      await end(all, at, reader)
+      await vi.waitFor(() => expect(left.mock.calls.map(([, , claim]) => claim)).toEqual([1]), within)
+      expect(reader.gone).toBe(true)
+    })
   })
 
   test('EV-03: who may not make the call any more gets nothing of it in the other process either', async () => {
