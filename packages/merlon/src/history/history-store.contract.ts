@@ -15,8 +15,15 @@ export interface HistoryStoreOpened {
 const now = 1_800_000_000_000
 const bounds: HistoryBounds = { eventsMax: 5, historyMs: 1_000 }
 
-/** What a `HistoryStore` is, whatever it is made of. `open` gives an empty one with these bounds for each session. */
-export function historyStoreContract(name: string, open: (bounds: HistoryBounds) => Promise<HistoryStoreOpened>): void {
+/**
+ * What a `HistoryStore` is, whatever it is made of. `open` gives an empty one with these bounds for each session. One with a
+ * `clock` of its own says when a claim was made, whatever it is told.
+ */
+export function historyStoreContract(
+  name: string,
+  open: (bounds: HistoryBounds) => Promise<HistoryStoreOpened>,
+  clock: 'given' | 'its own' = 'given',
+): void {
   describe(`the history store ${name}`, () => {
     let opened: HistoryStoreOpened
     let store: HistoryStore
@@ -248,10 +255,36 @@ export function historyStoreContract(name: string, open: (bounds: HistoryBounds)
         // As one who came after the first, and was heard when that one had read for a minute.
         const later = (change: Partial<Claimant>) =>
           store.claim(owner, 1, first, { reader: 'C', waitedMs: 0, ...change }, now + 60_000)
-        await store.leave(owner, 1, 1, 30_000)
+        await store.leave(owner, 1, 1, 800)
         // Where the engine's own clock says when, the minute has not passed, and any who come are within it.
-        expect(await later({ waitedMs: 59_000 })).toMatchObject({ outcome: 'taken', by: undefined, racing: true })
+        expect(await later({ waitedMs: 59_500 })).toMatchObject({ outcome: 'taken', by: undefined, racing: true })
+        if (clock === 'given') expect(await later({ waitedMs: 59_200 })).toMatchObject({ outcome: 'held', claim: 2 })
       })
+
+      test('EV-09: a claim that seems to be of the future keeps nobody out who comes now', async () => {
+        const first = await append(1, 'a', now, 's', { opens, ends: true })
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held', claim: 1 })
+        await store.leave(owner, 1, 1, 3_600_000)
+        expect(await claim(1, first, { reader: 'C', waitedMs: 60_000 })).toMatchObject({ outcome: 'held', claim: 2 })
+        // What it is taken for from then on is a claim of now.
+        await store.leave(owner, 1, 2)
+        expect(await claim(1, first, { waitedMs: 60_000 })).toMatchObject({ outcome: 'taken', racing: true })
+      })
+
+      test.runIf(clock === 'given')(
+        'EV-09: a clock that is set back keeps nobody out, but for the last second',
+        async () => {
+          const first = await append(1, 'a', now, 's', { opens, ends: true })
+          const at = (time: number, waitedMs = 0) => store.claim(owner, 1, first, { reader: 'B', waitedMs }, time)
+          expect(await at(now)).toMatchObject({ outcome: 'held', claim: 1 })
+          await store.leave(owner, 1, 1)
+          expect(await at(now, 1)).toMatchObject({ outcome: 'taken', racing: true })
+          expect(await at(now - 1)).toMatchObject({ outcome: 'taken', racing: true })
+          expect(await at(now - 1_000)).toMatchObject({ outcome: 'taken', racing: true })
+          expect(await at(now - 1_001)).toMatchObject({ outcome: 'held', claim: 2 })
+          expect(await at(now - 1_001)).toMatchObject({ outcome: 'held', claim: 3 })
+        },
+      )
 
       test('a cursor that has moved on is not moved back by an older id', async () => {
         const places = []

@@ -48,9 +48,15 @@ export interface Claimant {
   readonly reader: string
   /** A replica that is dead: what it holds, nobody holds. */
   readonly over?: string
-  /** For how long the reader has been here. Who claimed the stream within that time came at the same time. */
+  /** For how long the reader has been here. Who claimed the stream within that time came at the same time: see `claimAheadMs`. */
   readonly waitedMs: number
 }
+
+/**
+ * How far ahead of the time a claim may seem to have been made: clocks differ by milliseconds. What lies further ahead comes of
+ * a clock that was set back, and says nothing of who came first.
+ */
+export const claimAheadMs = 1_000
 
 /** The answer to a claim. */
 export type Claim =

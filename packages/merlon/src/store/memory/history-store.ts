@@ -1,13 +1,14 @@
 import type { Instant } from '../../call.ts'
-import type {
-  Claim,
-  Claimant,
-  HistoryEvent,
-  HistoryOwner,
-  HistoryStore,
-  Mark,
-  Missed,
-  Opening,
+import {
+  type Claim,
+  type Claimant,
+  claimAheadMs,
+  type HistoryEvent,
+  type HistoryOwner,
+  type HistoryStore,
+  type Mark,
+  type Missed,
+  type Opening,
 } from '../../history/history-store.ts'
 
 interface Kept extends HistoryEvent {
@@ -109,7 +110,7 @@ export class MemoryHistoryStore implements HistoryStore {
     if (history === undefined || kept === undefined || (seq ?? 0) >= history.next) return { outcome: 'unknown' }
     const position = seq ?? history.next - 1
     if (seq !== undefined && kept.cursor > seq) return { outcome: 'moved-on' }
-    const racing = kept.claimedAt > now - waitedMs
+    const racing = kept.claimedAt > now - waitedMs && kept.claimedAt <= now + claimAheadMs
     if (racing || (kept.reader !== undefined && kept.reader !== reader && kept.reader !== over))
       return { outcome: 'taken', by: kept.reader, claim: kept.claim, racing }
     const { producer, about, ended, told } = kept

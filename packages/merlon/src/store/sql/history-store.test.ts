@@ -56,8 +56,10 @@ historyStoreContract('sql on SQLite', (bounds) => onSqlite()(bounds))
 
 if ('reason' in postgres) describe.skip(`the history store sql on PostgreSQL: ${postgres.reason}`, () => undefined)
 else
-  historyStoreContract('sql on PostgreSQL', async (bounds) =>
-    opening({ databaseUrl: await postgres.database() })(bounds),
+  historyStoreContract(
+    'sql on PostgreSQL',
+    async (bounds) => opening({ databaseUrl: await postgres.database() })(bounds),
+    'its own',
   )
 
 const mine = { id: 'session-of-acme', tenant: 'acme' }

@@ -1,6 +1,6 @@
 import { type Expression, type ExpressionBuilder, type Kysely, type SqlBool, sql } from 'kysely'
 import type { Instant } from '../../call.ts'
-import type { Claim, Claimant } from '../../history/history-store.ts'
+import { type Claim, type Claimant, claimAheadMs } from '../../history/history-store.ts'
 import type { Act } from './acts.ts'
 import type { Engine } from './migrations.ts'
 import type { Tables } from './tables.ts'
@@ -148,7 +148,7 @@ export async function claimStream(
   if (history === undefined || (seq ?? 0) >= history.next) return { outcome: 'unknown' }
   const time =
     engine === 'postgres' ? sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint` : sql<number>`${now}`
-  const racing = sql<SqlBool>`claimed_at > ${time} - ${waitedMs}`
+  const racing = sql<SqlBool>`(claimed_at > ${time} - ${waitedMs} and claimed_at <= ${time} + ${claimAheadMs})`
   const held = await act
     .updateTable('history_streams')
     .set({ reader, claim: sql`claim + 1`, claimed_at: time, ...(seq === undefined ? {} : { resumed: seq }) })
