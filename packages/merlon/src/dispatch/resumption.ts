@@ -17,21 +17,22 @@ export interface Resumption {
 /** How long a client waits before it resumes a stream that broke. */
 export const resumeAfterMs = 1_000
 
-const triesMax = 300
 const againMs = 1_000
 
 /**
- * Does what must not be left undone because the store was out of reach for a moment: tries again every second, for five
- * minutes. Does not keep the process alive.
+ * Does what must not be left undone because the store was out of reach: tries again every second for as long as the process
+ * lives. Does not keep it alive.
  */
-export async function persist(work: () => Awaitable<unknown>): Promise<void> {
-  for (let tries = 1; ; tries++) {
+export async function persist(
+  work: () => Awaitable<unknown>,
+  pause: (ms: number) => Promise<unknown> = (ms) => wait(ms, undefined, { ref: false }),
+): Promise<void> {
+  for (;;) {
     try {
       await work()
       return
     } catch {
-      if (tries === triesMax) return
-      await wait(againMs, undefined, { ref: false })
+      await pause(againMs)
     }
   }
 }
