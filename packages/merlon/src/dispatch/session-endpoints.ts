@@ -1,8 +1,9 @@
-import type { Instant, Principal, Reply } from '../call.ts'
+import type { Awaitable, Instant, Principal, Reply } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { decodeEventId } from '../history/event-id.ts'
+import type { Claim } from '../history/history-store.ts'
 import type { Session } from '../session/session-store.ts'
-import { claimStream, historyLost } from './claim-stream.ts'
+import { claimStream, historyLost, type Wanted } from './claim-stream.ts'
 import { type LiveSession, standaloneStream } from './live-session.ts'
 import { checkReplay, decodeAbout, lostAnswer, mayHear } from './replay.ts'
 import { persist, type Resumption, resumeAfterMs } from './resumption.ts'
@@ -71,6 +72,8 @@ class Reading {
   private letGo: (() => void) | undefined
   /** For how long a reader read who had all there is; undefined for others. */
   private readMs: number | undefined
+  /** Resolves when it is known what became of their claim; undefined where it is. */
+  private answered: Promise<void> | undefined
   private over = false
 
   constructor(services: Services, live: LiveSession, call: SessionCall, number: number, reply: Reply) {
@@ -102,9 +105,10 @@ class Reading {
     const { services, live, call, number, reply } = this
     const { session, principal } = call
     const arrivedAt = call.startedAt ?? services.clock()
-    const held = await claimStream(resumption, { session, number, seq, arrivedAt }, reply)
+    const asking: Wanted['asking'] = (claim, reader) => this.ask(resumption, claim, reader)
+    const held = await claimStream(resumption, { session, number, seq, arrivedAt, asking }, reply)
     const heldAt = performance.now()
-    this.onClose(() => giveUp(resumption, live, number, held.claim, this.readMs))
+    this.onClose(() => void giveUp(resumption, live, number, held.claim, this.readMs))
     if (this.over) return
     const about = held.about === undefined ? undefined : decodeAbout(held.about)
     if (about !== undefined) checkReplay(services, principal, about)
@@ -143,6 +147,27 @@ class Reading {
     if (!(await follower.open())) throw historyLost()
   }
 
+  /**
+   * Makes a claim. One that is not answered may have been granted: whatever this replica holds of the stream is given up, and
+   * until it is, nobody else here comes to hold it by the same name.
+   */
+  private async ask(resumption: Resumption, claim: () => Awaitable<Claim>, reader: string): Promise<Claim> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.answered = promise
+    const settle = () => {
+      this.answered = undefined
+      resolve()
+    }
+    try {
+      const answer = await claim()
+      settle()
+      return answer
+    } catch (thrown) {
+      void giveUp(resumption, this.live, this.number, { of: reader }).then(settle)
+      throw thrown
+    }
+  }
+
   /** What is done when it is over: now, where it is. */
   private onClose(work: () => void): void {
     if (this.over) work()
@@ -162,9 +187,13 @@ class Reading {
 
   private leave(): void {
     const { services, live, number, reply } = this
-    live.leave(number, reply)
     for (const work of this.closing) work()
-    services.live.release(live)
+    const left = () => {
+      live.leave(number, reply)
+      services.live.release(live)
+    }
+    if (this.answered === undefined) left()
+    else void this.answered.then(left)
   }
 
   /** A reader whose server stops, or whose rights were changed, is told to come back. */
@@ -177,8 +206,15 @@ class Reading {
 }
 
 /** Others may read it from here on. */
-function giveUp({ history, wakes }: Resumption, live: LiveSession, number: number, claim: number, readMs = 0): void {
-  void persist(() => history.leave(live.session, number, claim, readMs)).then(() => wakes.wake(live.id, number))
+async function giveUp(
+  { history, wakes }: Resumption,
+  live: LiveSession,
+  number: number,
+  claim: number | { readonly of: string },
+  readMs = 0,
+): Promise<void> {
+  await persist(() => history.leave(live.session, number, claim, readMs))
+  wakes.wake(live.id, number)
 }
 
 /** DELETE: ends the session for good. */

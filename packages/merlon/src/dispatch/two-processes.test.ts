@@ -175,12 +175,13 @@ describe('two processes on one store', () => {
       void call(first)
       await turn()
       first.leave()
+      let steady = performance.now()
+      const read = vi.spyOn(performance, 'now').mockImplementation(() => steady)
+      onTestFinished(() => read.mockRestore())
       const reader = await resume(here, first.ids.at(-1))
       const arrivedAt = here.clock.now + 10
       for (const { clock } of [a, b]) clock.now += 20
-      const steady = performance.now()
-      const read = vi.spyOn(performance, 'now').mockImplementation(() => steady + 20)
-      onTestFinished(() => read.mockRestore())
+      steady += 20
       await step(true)
       await vi.waitFor(() => expect(reader.gone).toBe(true), within)
       for (const { clock } of [a, b]) clock.now += 20
@@ -222,6 +223,64 @@ describe('two processes on one store', () => {
       await end(all, at, reader)
       await vi.waitFor(() => expect(left.mock.calls.map(([, , claim]) => claim)).toEqual([1]), within)
       expect(reader.gone).toBe(true)
+    })
+  })
+
+  describe('a claim that is granted and not answered', () => {
+    /** A stream that nobody reads, of which the answer to the next claim is lost when it is told. */
+    const unanswered = async () => {
+      const all = replicas()
+      const first = new FakeReply()
+      void all.call(first)
+      await turn()
+      first.leave()
+      const claim = all.history.claim.bind(all.history)
+      const answer = Promise.withResolvers<never>()
+      vi.spyOn(all.history, 'claim').mockImplementationOnce(((...given: Parameters<typeof claim>) => {
+        claim(...given)
+        return answer.promise
+      }) as never)
+      const lose = () => answer.reject(new Error('connection lost'))
+      return { ...all, lose, last: first.ids.at(-1) }
+    }
+
+    test('is given up: others may read the stream', async () => {
+      const { a, b, resume, lose, last } = await unanswered()
+      const failed = resume(a, last)
+      lose()
+      await expect(failed).rejects.toThrow('connection lost')
+      const arrivedAt = b.clock.now
+      expect((await resume(b, last, new FakeReply(), alice, arrivedAt)).gone).toBe(false)
+    })
+
+    test('SE-11: is not given up when somebody else holds the stream by the same name', async () => {
+      const { a, b, history, resume, lose, last } = await unanswered()
+      const [gone, early] = [new FakeReply(), new FakeReply()]
+      const failed = resume(a, last, gone)
+      await turn()
+      gone.leave()
+      // Not here, while it is not known what became of it.
+      await expect(resume(a, last, early)).rejects.toMatchObject({ code: 'stream.taken' })
+      const leaving = Promise.withResolvers<void>()
+      const leave = history.leave.bind(history)
+      const left = vi.spyOn(history, 'leave').mockImplementation((async (...given: Parameters<typeof leave>) => {
+        await leaving.promise
+        leave(...given)
+      }) as never)
+      lose()
+      await expect(failed).rejects.toThrow('connection lost')
+      await expect(resume(a, last, early)).rejects.toMatchObject({ code: 'stream.taken' })
+      leaving.resolve()
+      await turn()
+      const next = await resume(a, last)
+      expect(next.gone).toBe(false)
+      expect(left).toHaveBeenCalledOnce()
+      const [session, stream, seq] = vi.mocked(history.claim).mock.calls[0]!
+      const other = history.claim(session, stream, seq, { reader: 'B', waitedMs: 0 }, b.clock.now)
+      expect(other).toMatchObject({ outcome: 'taken', by: 'A' })
+      next.leave()
+      await turn()
+      expect((await resume(b, last)).gone).toBe(false)
     })
   })
 

@@ -226,6 +226,22 @@ export function historyStoreContract(
         expect(await claim(1, first, { reader: 'C', over: 'B' })).toMatchObject({ outcome: 'held', claim: 3 })
       })
 
+      test('a claim that was not answered is given up by the replica that made it, and no other is', async () => {
+        const first = await append(1, 'a', now, 's', { opens })
+        // Who began it asked for nothing.
+        await store.leave(owner, 1, { of: 'A' })
+        expect(await claim(1, first)).toMatchObject({ outcome: 'taken', by: 'A', claim: 0 })
+        await store.leave(owner, 1, 0)
+        expect(await claim(1, first)).toMatchObject({ outcome: 'held', claim: 1 })
+        await store.leave(owner, 1, { of: 'A' })
+        await store.leave(owner, 2, { of: 'B' })
+        expect(await claim(1, first, { reader: 'C' })).toMatchObject({ outcome: 'taken', by: 'B', claim: 1 })
+        await store.leave(owner, 1, { of: 'B' })
+        expect(await claim(1, first, { reader: 'C' })).toMatchObject({ outcome: 'held', claim: 2 })
+        await store.leave(owner, 1, { of: 'B' })
+        expect(await claim(1, first)).toMatchObject({ outcome: 'taken', by: 'C', claim: 2 })
+      })
+
       test('EV-09: of many claims at once one wins', async () => {
         const first = await append(1, 'a', now, 's', { opens })
         await store.leave(owner, 1, 0)

@@ -101,9 +101,15 @@ export interface HistoryStore {
   ): Awaitable<Claim>
   /**
    * Gives a claim up, if it is still the last. A reader who had all there is of an ended stream read it for `readMs`: who came
-   * within that time came at the same time.
+   * within that time came at the same time. A claim that was not answered is given up by the replica that it was made for:
+   * whatever it holds by then, but for who began the stream.
    */
-  leave(session: HistoryOwner, stream: number, claim: number, readMs?: number): Awaitable<void>
+  leave(
+    session: HistoryOwner,
+    stream: number,
+    claim: number | { readonly of: string },
+    readMs?: number,
+  ): Awaitable<void>
   /**
    * Ends a stream whose producer is gone, or could not keep a message of it, with its last message: true where this call did.
    * Nothing happens where it has ended, or is another's.

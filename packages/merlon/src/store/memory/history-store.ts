@@ -118,9 +118,11 @@ export class MemoryHistoryStore implements HistoryStore {
     return { outcome: 'held', claim: kept.claim, position, producer, about, ended, told }
   }
 
-  leave({ id: session }: HistoryOwner, stream: number, claim: number, readMs = 0): void {
+  leave({ id: session }: HistoryOwner, stream: number, claim: number | { readonly of: string }, readMs = 0): void {
     const kept = this.sessions.get(session)?.streams.get(stream)
-    if (kept?.claim !== claim || kept.reader === undefined) return
+    if (kept?.reader === undefined) return
+    const isThis = typeof claim === 'number' ? kept.claim === claim : kept.reader === claim.of && kept.claim > 0
+    if (!isThis) return
     kept.reader = undefined
     kept.claimedAt += readMs
   }

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { Fault } from '../../errors.ts'
 import { historyStoreContract } from '../../history/history-store.contract.ts'
 import type { Missed } from '../../history/history-store.ts'
@@ -175,6 +175,19 @@ describe('a sealed history', () => {
       await close()
     })
   }
+
+  test('who cannot be told what a stream answers, because the key is out of reach, does not hold it', async () => {
+    const { store, database, close } = await onSqlite()({})
+    const seq = await store.append(mine, 1, 'a', now, { opens: { producer: 'A', about: '{}' } })
+    await store.leave(mine, 1, 0)
+    const reader = storeOver(database)
+    const outOfReach = new Fault('store.unavailable', { reason: 'keys' })
+    vi.spyOn(reader.keys, 'opening').mockRejectedValueOnce(outOfReach)
+    const claim = (at: typeof store, replica: string) => at.claim(mine, 1, seq, { reader: replica, waitedMs: 0 }, now)
+    await expect(claim(reader.store, 'B')).rejects.toBe(outOfReach)
+    expect(await claim(store, 'C')).toMatchObject({ outcome: 'held', claim: 2 })
+    await close()
+  })
 
   test('EV-08: nothing of a session is left when it is dropped', async () => {
     const { store, database, close } = await onSqlite()({})

@@ -170,13 +170,18 @@ export class SqlHistoryStore implements HistoryStore {
     if (claimed.outcome !== 'held') return claimed
     const { sealed, salt: kept, ...held } = claimed
     if (sealed === null) return { ...held, about: undefined }
-    const about = await this.#open(owner, session, Buffer.from(kept), stream, [{ seq: aboutPlace, sealed }])
+    const opening = this.#open(owner, session, Buffer.from(kept), stream, [{ seq: aboutPlace, sealed }])
+    const about = await opening.catch(async (thrown) => {
+      // Whoever asked does not learn that they hold it.
+      await this.leave(owner, stream, held.claim).catch(() => undefined)
+      throw thrown
+    })
     if (about !== undefined) return { ...held, about: about[0]!.message }
     await this.leave(owner, stream, held.claim)
     return { outcome: 'unknown' }
   }
 
-  async leave(owner: HistoryOwner, stream: number, claim: number, readMs = 0): Promise<void> {
+  async leave(owner: HistoryOwner, stream: number, claim: number | { readonly of: string }, readMs = 0): Promise<void> {
     const { database, digest } = this.#parts
     const place = { session: digest(owner.id), stream }
     await reaching(() => actWithin(database, owner.tenant, (act) => leaveStream(act, place, claim, readMs)))

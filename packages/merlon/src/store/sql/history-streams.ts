@@ -96,11 +96,11 @@ export async function endStreams(
   }
 }
 
-/** Gives up this claim of a stream. */
+/** Gives up this claim of a stream, or that of this replica. */
 export async function leaveStream(
   act: Act,
   { session, stream }: StreamPlace,
-  claim: number,
+  claim: number | { readonly of: string },
   readMs: number,
 ): Promise<void> {
   await act
@@ -108,7 +108,9 @@ export async function leaveStream(
     .set(({ eb }) => ({ reader: null, claimed_at: eb('claimed_at', '+', readMs) }))
     .where('session', '=', session)
     .where('stream', '=', stream)
-    .where('claim', '=', claim)
+    .where((is) =>
+      typeof claim === 'number' ? is('claim', '=', claim) : is.and([is('reader', '=', claim.of), is('claim', '>', 0)]),
+    )
     // Once: whoever is not sure that they left leaves again.
     .where('reader', 'is not', null)
     .execute()
