@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { cases } from '../attack/cases/cases.ts'
+import { corpus, elsewhere } from '../attack/elsewhere.ts'
 import { requirements } from './requirements.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -42,7 +43,26 @@ test('no test cites a requirement that is not in the list', () => {
   expect(unknown).toEqual([])
 })
 
-test('each row of the attack table has a name of its own', () => {
-  const names = cases.map(({ id, sub, title }) => `${id} ${sub ?? ''} ${title}`)
+test('no attack has the id of another: rows of one id differ in what is tried', () => {
+  const names = cases.map(({ id, sub }) => `${id} ${sub ?? ''}`)
   expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([])
+  // Those that we added are of one area each.
+  const added = Map.groupBy(
+    cases.filter(({ id }) => id.startsWith('X-')),
+    ({ id }) => id,
+  )
+  for (const [id, rows] of added) expect(new Set(rows.map(({ area }) => area)).size, id).toBe(1)
+})
+
+test.each(Object.entries(corpus))('each attack of the corpus on %s is a row, or a test that is named', (_area, ids) => {
+  const rows = new Set(cases.map(({ id }) => id))
+  for (const id of ids) expect(rows.has(id) !== Object.hasOwn(elsewhere, id), `${id} stands in one place`).toBe(true)
+})
+
+test.each(Object.entries(elsewhere))('%s is made where it is said to be', (id, { because, file, title }) => {
+  expect(Object.values<readonly string[]>(corpus).flat()).toContain(id)
+  expect(because).toMatch(/^\S.*\.$/)
+  const lines = readFileSync(join(root, file), 'utf8').split('\n')
+  const titles = lines.flatMap((line) => /^\s*(?:(?:test|it)\()?['`](.*)['`],/.exec(line)?.[1] ?? [])
+  expect(titles.filter((each) => each.includes(title))).toHaveLength(1)
 })

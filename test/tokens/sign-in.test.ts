@@ -100,6 +100,19 @@ describe('a sign-in', () => {
     expect(key.body).toMatchObject({ code: 'INVALID_API_KEY' })
   })
 
+  test('AD-01: is a token, and nobody is given a cookie (O-119)', async () => {
+    const body = JSON.stringify({ tenant: 'tenant-a', name: person.name, password })
+    const place = new URL('/api/auth/login', target.server.control.url)
+    const headers = { 'Content-Type': 'application/json' }
+    const login = await fetch(place, { method: 'POST', headers, body })
+    const { accessToken } = (await login.json()) as SignedIn
+    const me = await fetch(new URL('/api/auth/me', place), bearer(accessToken))
+    expect([login, me].map(({ status, headers: given }) => [status, given.getSetCookie()])).toEqual([
+      [200, []],
+      [200, []],
+    ])
+  })
+
   test('RS-08: its token does what the role grants, and no more', async () => {
     const { accessToken } = await signIn(target.server.url)
     expect((await target.send(withToken(tool('echo', { text: 'x' }), accessToken))).status).toBe(200)

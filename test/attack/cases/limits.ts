@@ -26,7 +26,7 @@ const limited = { status: 429, code: 'RATE_LIMITED', headers: { 'Retry-After': /
 
 export const limitCases: readonly AttackCase[] = [
   {
-    id: 'X-301',
+    id: 'X-361',
     area,
     requirement: ['RL-01'],
     title: 'a hundred calls at once that are held to three limits are let in as often as the least of them says',
@@ -49,7 +49,7 @@ export const limitCases: readonly AttackCase[] = [
     expect: { ...limited, audit: { type: 'rate_limit', success: false, reason: 'echoes', tool: 'echo' } },
   },
   {
-    id: 'X-302',
+    id: 'X-362',
     area,
     requirement: ['RL-03'],
     title: 'one scope that is used up leaves the others, and another key has its own',
@@ -77,7 +77,7 @@ export const limitCases: readonly AttackCase[] = [
     },
   },
   {
-    id: 'X-303',
+    id: 'X-363',
     area,
     requirement: ['RL-06'],
     title: 'a dear tool takes what it costs, and what is left is too little for it and enough for others',
@@ -100,7 +100,7 @@ export const limitCases: readonly AttackCase[] = [
     expect: { ...limited, notes: 2, audit: { reason: 'dear' } },
   },
   {
-    id: 'X-304',
+    id: 'X-364',
     area,
     requirement: ['RL-05'],
     title: 'every answer of a limited call tells what is left, truly, and nothing of what others use',
@@ -141,7 +141,7 @@ export const limitCases: readonly AttackCase[] = [
     },
   },
   {
-    id: 'X-305',
+    id: 'X-365',
     area,
     requirement: ['RL-04', 'RL-03'],
     title: 'guesses that wait as they are told wait twice as long after each level, and nobody is locked out',
@@ -168,7 +168,7 @@ export const limitCases: readonly AttackCase[] = [
     expect: { ...limited, audit: { type: 'rate_limit', success: false, reason: 'failed-authentication' } },
   },
   {
-    id: 'X-306',
+    id: 'X-366',
     area,
     requirement: ['RL-03'],
     title: 'a session has a limit of its own, and to open another is counted where all are',
@@ -191,7 +191,7 @@ export const limitCases: readonly AttackCase[] = [
     expect: limited,
   },
   {
-    id: 'X-307',
+    id: 'X-367',
     area,
     requirement: ['RL-04'],
     title: 'a limit on failures lets what goes well through, and stops who probes',
@@ -210,7 +210,7 @@ export const limitCases: readonly AttackCase[] = [
     expect: { ...limited, audit: { type: 'rate_limit', reason: 'probes' } },
   },
   {
-    id: 'X-308',
+    id: 'X-368',
     area,
     requirement: ['RL-03'],
     title: 'a flood from one address is turned away before it is asked who sends it',
@@ -228,7 +228,7 @@ export const limitCases: readonly AttackCase[] = [
     expect: { ...limited, headers: { RateLimit: null }, audit: { type: 'rate_limit', reason: 'flood' } },
   },
   {
-    id: 'X-309',
+    id: 'X-369',
     area,
     requirement: ['RL-06'],
     title: 'a tenant that holds all the calls it may leaves the others theirs',
@@ -254,7 +254,7 @@ export const limitCases: readonly AttackCase[] = [
     },
   },
   {
-    id: 'X-310',
+    id: 'X-370',
     area,
     requirement: ['RL-06'],
     title: 'a tool has so many calls under way and no more, and other tools go on',
