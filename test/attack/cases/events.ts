@@ -3,6 +3,7 @@ import { localOperator } from '../../../packages/merlon/src/identity/actor.ts'
 import { type AttackCase, each } from '../attack-case.ts'
 import type { Answer, Connection, StreamEvent } from '../connection.ts'
 import type { Session, Target } from '../harness.ts'
+import { ledger } from '../project/src/ledger.ts'
 
 const area = 'Event history'
 const progress = { progressToken: 'p' }
@@ -143,7 +144,26 @@ export const eventCases: readonly AttackCase[] = [
     ),
   ),
   {
-    id: 'X-110',
+    id: 'O-078',
+    sub: '100 KB',
+    area,
+    requirement: ['EV-01', 'TR-18', 'RL-09', 'CO-12'],
+    title: 'an event id that is longer than a head may be is refused with its head, before anybody looks for it',
+    send: async (target) => {
+      const session = await target.openSession('A.read')
+      await counted(target, session)
+      const answer = await target.send(session.stream('A'.repeat(100_000)))
+      expect(answer.events).toEqual([])
+      return answer
+    },
+    expect: {
+      status: 431,
+      code: 'HEADERS_TOO_LARGE',
+      audit: { type: 'edge', success: false, code: 'HEADERS_TOO_LARGE' },
+    },
+  },
+  {
+    id: 'X-353',
     area,
     requirement: ['EV-01', 'CO-07'],
     title: 'the body for an event that is not ours is the body for a session that is not there',
@@ -164,33 +184,42 @@ export const eventCases: readonly AttackCase[] = [
     id: 'O-079',
     area,
     requirement: ['EV-04'],
-    title: 'a stream that breaks a hundred times gives every event once and in order',
+    title: 'a stream that breaks two hundred times gives every event once and in order',
     config: { resumability: { eventsMax: 5_000 } },
     send: async (target) => {
       const total = 1_000
+      const breaks = 200
       const random = sequence(20_260_728)
+      const { gate } = ledger()
+      // An answer begins with what it says first.
+      gate.open(1)
       const session = await target.openSession('A.read')
+      const params = { name: 'count', arguments: { to: total, waits: true }, _meta: progress }
       const kept: StreamEvent[] = []
-      let connection = await target.begin(counting(session, total))
+      let connection = await target.begin(session.request('tools/call', params))
       let answer = await connection.begun()
-      for (let breaks = 0; ; breaks++) {
-        const wanted = breaks < 100 ? 1 + random(12) : Number.POSITIVE_INFINITY
+      let broken = 0
+      for (;;) {
+        const before = kept.length
+        const wanted = broken < breaks ? 1 + random(7) : total + 1 - before
+        // The call goes on while nobody reads, and has not ended when the reader leaves, but for the last ten times.
+        gate.open(broken < breaks - 10 ? Math.min(total - 1, before + wanted + random(9)) : total)
         const reader = { connection, answer }
         await reader.connection.until(
-          () => reader.answer.messages.length >= wanted || reader.answer.complete || reader.connection.closed,
+          () => reader.answer.messages.length >= wanted || reader.connection.closed,
           'more of a stream',
         )
-        connection.destroy()
         // A reader may lose what it had received and not yet looked at.
-        const seen = reader.answer.messages.slice(0, Number.isFinite(wanted) ? wanted : undefined)
-        kept.push(...seen)
-        if (reader.answer.complete && seen.length === reader.answer.messages.length) {
-          expect(breaks).toBeGreaterThanOrEqual(50)
-          break
-        }
-        const last = kept.at(-1)?.id ?? reader.answer.events[0]!.id
+        kept.push(...reader.answer.messages.slice(0, wanted))
+        const { complete } = reader.answer
+        if (broken >= breaks) break
+        if (broken < breaks - 10) expect(complete, `the stream has ended before break ${broken}`).toBe(false)
+        connection.destroy()
+        broken++
+        const last = kept.at(-1)?.id
         ;({ connection, answer } = await resume(target, session, last!))
       }
+      await connection.answer()
       expect(kept.slice(0, -1).map(stepOf)).toEqual(Array.from({ length: total }, (_, at) => at + 1))
       expect(new Set(kept.map(({ id }) => id)).size).toBe(total + 1)
       expect(JSON.parse(kept.at(-1)!.data)).toMatchObject({

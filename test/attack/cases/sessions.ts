@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect } from 'vitest'
+import { serverWith } from '../../../packages/merlon/src/dispatch/server.fixture.ts'
 import { type AttackCase, each } from '../attack-case.ts'
 import type { Session, Target } from '../harness.ts'
 import { call, initialize, type Person } from '../request.ts'
@@ -33,6 +34,36 @@ function renamed(session: Session, id: string, as: Person): Session {
     notify: (method, params) => ({ ...session.notify(method, params), headers }),
     stream: () => ({ as, verb: 'GET', headers }),
     end: () => ({ as, verb: 'DELETE', headers }),
+  }
+}
+
+/**
+ * Holds that ids are drawn from 256 bits: each bit is set in half of them, no byte prefers a value, and an id has no more
+ * in common with the one before than chance gives it. The bounds are so wide that chance passes them once in a million runs.
+ */
+function holdRandom(texts: readonly string[]): void {
+  for (const text of texts) expect(text).toMatch(/^[A-Za-z0-9_-]{43}$/)
+  const ids = texts.map((text) => Buffer.from(text, 'base64url'))
+  const count = ids.length
+  const deviations = 3.5 / Math.sqrt(count)
+  let entropy = 0
+  for (let byte = 0; byte < 32; byte++) {
+    const values = new Uint32Array(256)
+    for (const id of ids) values[id[byte]!]!++
+    // What an attacker gains who guesses the most frequent value.
+    entropy -= Math.log2(Math.max(...values) / count)
+    for (let bit = 0; bit < 8; bit++) {
+      const set = values.reduce((sum, times, value) => sum + (((value >> bit) & 1) === 1 ? times : 0), 0)
+      expect(Math.abs(set / count - 0.5), `bit ${bit} of byte ${byte}`).toBeLessThan(deviations)
+    }
+  }
+  expect(entropy).toBeGreaterThan(128)
+  for (let at = 1; at < count; at++) {
+    let differs = 0
+    for (let byte = 0; byte < 32; byte++)
+      for (let left = ids[at]![byte]! ^ ids[at - 1]![byte]!; left > 0; left >>= 1) differs += left & 1
+    // Of 256 coins 128 fall on one side: eight standard deviations are 64.
+    expect(Math.abs(differs - 128), 'bits that differ from the id before').toBeLessThan(64)
   }
 }
 
@@ -243,25 +274,27 @@ export const sessionCases: readonly AttackCase[] = [
     id: 'O-075',
     area,
     requirement: ['SE-01'],
-    title: 'session ids are 256 bits without a pattern',
+    title:
+      'session ids are 256 bits without a pattern: a thousand over the wire, and ten thousand of the method that draws them',
     alone: true,
     send: async (target) => {
-      const count = 1_000
-      const ids: Buffer[] = []
       const connection = await target.connect('A.read')
       const bytes = target.bytesOf(initialize('A.read'))
-      for (let at = 0; at < count; at++) {
+      const told: string[] = []
+      for (let at = 0; at < 1_000; at++) {
         connection.write(bytes, 'POST')
-        const id = (await connection.answer(at))?.header('mcp-session-id') ?? ''
-        expect(id).toMatch(/^[A-Za-z0-9_-]{43}$/)
-        ids.push(Buffer.from(id, 'base64url'))
+        told.push((await connection.answer(at))?.header('mcp-session-id') ?? '')
       }
-      expect(new Set(ids.map((id) => id.toString('hex'))).size).toBe(count)
-      // Each of the 256 bits is set in about half of them: six standard deviations are 0.095 of a thousand.
-      for (let bit = 0; bit < 256; bit++) {
-        const set = ids.filter((id) => (id[bit >> 3]! >> (bit & 7)) & 1).length
-        expect(Math.abs(set / count - 0.5)).toBeLessThan(0.095)
+      const room = { perPrincipal: 10_001, perTenant: 10_001, total: 10_001 }
+      const dispatched = serverWith([], { sessionCaps: room })
+      const session = dispatched.openSession()
+      const drawn: string[] = []
+      for (let at = 0; at < 10_000; at++) {
+        const reply = await dispatched.send('initialize', { protocolVersion: '2025-11-25' }, { session })
+        drawn.push(reply.headers.get('Mcp-Session-Id') ?? '')
       }
+      for (const ids of [told, drawn]) holdRandom(ids)
+      expect(new Set([...told, ...drawn]).size).toBe(11_000)
       return undefined
     },
   },

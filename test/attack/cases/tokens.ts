@@ -181,6 +181,25 @@ export const tokenCases: readonly AttackCase[] = [
   }),
   {
     id: 'O-048',
+    sub: '100 KB',
+    area,
+    requirement: ['RS-05', 'RL-09', 'CO-12'],
+    title: 'a kid that is longer than a head may be is refused with its head, and nobody is asked for a key',
+    config,
+    send: async (target) => {
+      const before = issuer.asked.length
+      const answer = await target.send(bearing(token(target, {}, { kid: 'k'.repeat(100_000) })))
+      expect(issuer.asked.slice(before)).toEqual([])
+      return answer
+    },
+    expect: {
+      status: 431,
+      code: 'HEADERS_TOO_LARGE',
+      audit: { type: 'edge', success: false, code: 'HEADERS_TOO_LARGE' },
+    },
+  },
+  {
+    id: 'O-048',
     sub: 'unknown keys, a thousand times',
     area,
     requirement: ['RS-05', 'RS-06'],

@@ -9,13 +9,42 @@ export interface Ledger {
   readonly ran: string[]
   /** Every handler whose signal was aborted. */
   readonly aborted: string[]
+  /** How far `count` goes where it is told to wait. */
+  readonly gate: Gate
+}
+
+/** Holds something up until it is let go on. */
+export class Gate {
+  #upTo = 0
+  readonly #waiting = new Set<() => void>()
+
+  /** Lets whoever comes pass up to this step. */
+  open(upTo: number): void {
+    this.#upTo = upTo
+    for (const look of [...this.#waiting]) look()
+  }
+
+  /** Resolves when this step may be taken, or nobody wants it any more. */
+  passed(step: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (step > this.#upTo && !signal.aborted) return
+        this.#waiting.delete(look)
+        signal.removeEventListener('abort', look)
+        resolve()
+      }
+      this.#waiting.add(look)
+      signal.addEventListener('abort', look)
+      look()
+    })
+  }
 }
 
 const place = Symbol.for('merlon.attack.ledger')
 
 export function ledger(): Ledger {
   const holder = globalThis as { [place]?: Ledger }
-  holder[place] ??= { notes: [], ran: [], aborted: [] }
+  holder[place] ??= { notes: [], ran: [], aborted: [], gate: new Gate() }
   return holder[place]
 }
 
