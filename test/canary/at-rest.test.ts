@@ -123,8 +123,8 @@ function send({ url, key }: Started, { verb = 'POST', headers = {}, message, onT
   })
 }
 
-/** A session with all that a client can say in one. Answers with its id. */
-async function converse(server: Started): Promise<string> {
+/** A session with all that a client can say in one. What is asked in it is answered at `other`. Answers with its id. */
+async function converse(server: Started, other = server): Promise<string> {
   const opened = await send(server, {
     message: {
       id: plant(),
@@ -140,7 +140,7 @@ async function converse(server: Started): Promise<string> {
   expect(id.startsWith(idStart), opened.text).toBe(true)
   planted++
   const headers = { 'Mcp-Session-Id': id, 'MCP-Protocol-Version': '2025-11-25' }
-  const tell = (message: object) => send(server, { headers, message })
+  const tell = (message: object, at = server) => send(at, { headers, message })
   const meta = () => ({ _meta: { progressToken: plant() } })
   await tell({ method: 'notifications/initialized' })
   await tell({ id: plant(), method: 'logging/setLevel', params: { level: 'debug' } })
@@ -159,7 +159,7 @@ async function converse(server: Started): Promise<string> {
     onText(text) {
       const question = /"id":"([\w-]{20,})","method":"elicitation/.exec(text)?.[1]
       if (question === undefined || told !== undefined) return
-      told = tell({ id: question, result: { action: 'accept', content: { word: plant() } } })
+      told = tell({ id: question, result: { action: 'accept', content: { word: plant() } } }, other)
     },
   })
   expect((await told)?.status, asked.text).toBe(202)
@@ -270,14 +270,27 @@ function around(text: string, wanted: string): readonly string[] {
 
 if ('reason' in postgres) describe.skip(`SE-08 on PostgreSQL: ${postgres.reason}`, () => undefined)
 else
-  describe('SE-08: what is said in sessions kept in PostgreSQL', () => {
-    test('is in no row of any table while they are open', async () => {
+  describe('SE-08: what is said in sessions that two servers keep in PostgreSQL', () => {
+    test('is in no row of any table while they are open, in no dump of Redis, and in nothing that is sent to it', async () => {
+      const redisFolder = mkdtempSync(join(tmpdir(), 'merlon-at-rest-redis-'))
+      closing.push(() => rmSync(redisFolder, { recursive: true, force: true }))
+      const redis = await startRedis(redisFolder)
+      closing.push(() => redis.close())
+      const watching = new Redis(redis.url)
+      const sent: string[] = []
+      const monitor = await watching.monitor()
+      monitor.on('monitor', (_at: string, command: readonly string[]) => sent.push(command.join(' ')))
       const databaseUrl = await postgres.database()
-      const server = await start(
-        { ...usual, store: { databaseUrl: 'env:DATABASE_URL' } },
-        { DATABASE_URL: databaseUrl },
-      )
-      for (let at = 0; at < 10; at++) await converse(server)
+      const env = {
+        DATABASE_URL: databaseUrl,
+        REDIS_URL: redis.url,
+        ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+      }
+      const config = { ...usual, store: { databaseUrl: 'env:DATABASE_URL' } }
+      const one = await start(config, env)
+      // What was made at the first start is told there alone.
+      const other = { ...(await start(config, env)), key: one.key }
+      for (let at = 0; at < 10; at++) await converse(one, other)
       const database = await openDatabase({ databaseUrl })
       const places = new Map<string, Buffer>()
       await database.db.transaction().execute(async (act) => {
@@ -290,8 +303,22 @@ else
         }
       })
       await database.close()
-      expect(places.get('sessions')!.toString().split('\n')).toHaveLength(10)
-      expect(places.get('history_events')!.toString().split('\n').length).toBeGreaterThan(50)
+      const rowsOf = (name: string) => places.get(name)!.toString().split('\n').filter(Boolean).length
+      expect(rowsOf('sessions')).toBe(10)
+      expect(rowsOf('history_events')).toBeGreaterThan(50)
+      // Each was answered at the other server: its answer went as a letter, and Redis woke whoever had asked.
+      expect(rowsOf('mail')).toBeGreaterThanOrEqual(10)
+      await expect
+        .poll(() => sent.filter((command) => /^publish /i.test(command)).length, { timeout: 10_000 })
+        .toBeGreaterThanOrEqual(10)
+      await watching.call('SAVE')
+      monitor.disconnect()
+      watching.disconnect()
+      for (const [name, bytes] of filesOf(redisFolder)) places.set(`Redis: ${name}`, bytes)
+      places.set('what was sent to Redis', Buffer.from(sent.join('\n')))
+      for (const server of [one, other])
+        places.set(`the program log of ${server.url.host}`, Buffer.concat(server.printed))
+      expect(places.get('Redis: dump.rdb')!.toString('latin1')).toContain('merlon')
       expect(find(needles, places)).toEqual([])
     }, 120_000)
   })
