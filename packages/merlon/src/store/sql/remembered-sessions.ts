@@ -62,9 +62,10 @@ export class RememberedSessions {
     return [...this.#unnoted].filter(({ usedAt, notedAt }) => usedAt - notedAt >= lagMs)
   }
 
-  /** Takes those whose use is about to be written. */
+  /** Takes those whose use is about to be written, in one order: nobody who writes to many waits for one that waits for this. */
   takeUnnoted(uses: readonly Remembered[]): readonly { readonly known: Remembered; readonly at: Instant }[] {
-    return uses.filter((known) => this.#unnoted.delete(known)).map((known) => ({ known, at: known.usedAt }))
+    const taken = uses.filter((known) => this.#unnoted.delete(known)).map((known) => ({ known, at: known.usedAt }))
+    return taken.sort((one, other) => Buffer.compare(one.known.digest, other.known.digest))
   }
 
   /** They could not be written: they still have to be. */

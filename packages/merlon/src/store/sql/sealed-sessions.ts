@@ -72,7 +72,9 @@ export class SqlSealedSessions implements SealedRecords {
     // What is heard first is old, so that what is heard after is what was ended here.
     await hear(now)
     const dropped = await reaching(() =>
-      actWithin(database, everyTenant, (act) => dropSessions(act, now, (rows) => rows.where('session', 'in', digests))),
+      actWithin(database, everyTenant, (act) =>
+        dropSessions(act, database.engine, now, (rows) => rows.where('session', 'in', digests)),
+      ),
     )
     await hear(now)
     return dropped.length

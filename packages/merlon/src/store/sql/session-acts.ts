@@ -1,6 +1,14 @@
-import { type ExpressionBuilder, type Kysely, type SelectQueryBuilder, sql, type Transaction } from 'kysely'
+import {
+  type ExpressionBuilder,
+  type Kysely,
+  type SelectQueryBuilder,
+  type SqlBool,
+  sql,
+  type Transaction,
+} from 'kysely'
 import type { Instant } from '../../call.ts'
 import type { SessionCaps, Withdrawals } from '../../session/session-store.ts'
+import type { Engine } from './migrations.ts'
 import { hexOf, type SealedSession } from './session-row.ts'
 import type { Tables } from './tables.ts'
 
@@ -99,16 +107,22 @@ async function giveBack(act: Act, rows: readonly Counted[]): Promise<void> {
 }
 
 /** Deletes sessions and all that was kept of them, and leaves word for other processes. Answers their digests. */
-export async function dropSessions(act: Act, now: Instant, which: Which): Promise<readonly Uint8Array[]> {
-  const found = await which(act.selectFrom('sessions').selectAll()).execute()
+export async function dropSessions(
+  act: Act,
+  engine: Engine,
+  now: Instant,
+  which: Which,
+): Promise<readonly Uint8Array[]> {
+  const seen = await which(act.selectFrom('sessions').selectAll()).execute()
+  const found = engine === 'postgres' ? await takeSessions(act, seen, which) : seen
   const dropped: SealedSession[] = []
   for (let from = 0; from < found.length; from += deletedAtOnce) {
     const batch = found.slice(from, from + deletedAtOnce)
     const digests = batch.map(({ session }) => session)
     // Somebody else may have deleted one meanwhile: only what is deleted here is counted here.
     const gone = await act.deleteFrom('sessions').where('session', 'in', digests).returning('session').execute()
-    const names = new Set(gone.map(({ session }) => Buffer.from(session).toString('hex')))
-    dropped.push(...batch.filter(({ session }) => names.has(Buffer.from(session).toString('hex'))))
+    const names = new Set(gone.map(({ session }) => hexOf(session)))
+    dropped.push(...batch.filter(({ session }) => names.has(hexOf(session))))
     await act.deleteFrom('histories').where('session', 'in', digests).execute()
   }
   if (dropped.length === 0) return []
@@ -116,6 +130,17 @@ export async function dropSessions(act: Act, now: Instant, which: Which): Promis
   const digests = dropped.map(({ session }) => session)
   await leaveWord(act, digests, 1, now)
   return digests
+}
+
+/**
+ * Takes the rows of these sessions, those of all their histories before any of their own and each kind in one order, as
+ * whoever writes to many does, so that nobody waits for one that waits for them. Answers those that are still as asked for.
+ */
+async function takeSessions(act: Act, seen: readonly SealedSession[], which: Which): Promise<readonly SealedSession[]> {
+  if (seen.length === 0) return []
+  const among = sql<SqlBool>`session = any(${seen.map(({ session }) => session)})`
+  await act.selectFrom('histories').select('session').where(among).orderBy('session').forUpdate().execute()
+  return which(act.selectFrom('sessions').selectAll()).where(among).orderBy('session').forUpdate().execute()
 }
 
 /** How much word was left, and up to where those who may call no more have none. */

@@ -93,7 +93,7 @@ export class SqlSessionStore implements SessionStore {
       // Sessions that are over hold no place; looking for them only when a cap is reached keeps this cheap.
       await this.flush()
       opened = await this.#drop(async (act) => {
-        const dropped = await dropSessions(act, now, over(now, idleMs))
+        const dropped = await dropSessions(act, this.#parts.database.engine, now, over(now, idleMs))
         return [dropped, dropped.length > 0 && (await insert(act))]
       })
     }
@@ -188,7 +188,7 @@ export class SqlSessionStore implements SessionStore {
         .deleteFrom('session_news')
         .where('at', '<', now - newsMs)
         .execute()
-      const dropped = await dropSessions(act, now, over(now, this.#parts.idleMs))
+      const dropped = await dropSessions(act, this.#parts.database.engine, now, over(now, this.#parts.idleMs))
       return [dropped, dropped.length]
     })
   }
@@ -376,7 +376,7 @@ export class SqlSessionStore implements SessionStore {
   /** Ends sessions for good: what somebody ended does not come back, not even after a power cut. */
   async #endWhich(now: Instant, which: Which): Promise<number> {
     const ended = await reaching(() =>
-      actWithin(this.#parts.database, everyTenant, (act) => dropSessions(act, now, which)),
+      actWithin(this.#parts.database, everyTenant, (act) => dropSessions(act, this.#parts.database.engine, now, which)),
     )
     for (const digest of ended) this.#memory.over(digest)
     if (ended.length > 0) this.#parts.wake?.()

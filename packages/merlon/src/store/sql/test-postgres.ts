@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { inject } from 'vitest'
+import { expect, inject, vi } from 'vitest'
 
 export interface TestPostgres {
   /**
@@ -23,6 +24,18 @@ export async function testPostgres(): Promise<TestPostgres | { readonly reason: 
   if (process.env['REQUIRE_SERVICES'] === '1') throw new Error(found.reason)
   console.warn(`the tests on PostgreSQL are skipped: ${found.reason}`)
   return found
+}
+
+/** Resolves when one connection to this database waits for what another has locked. */
+export function untilOneWaits<Tables>(db: Kysely<Tables>): Promise<void> {
+  return vi.waitFor(
+    async () => {
+      const { rows } = await sql`
+        select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+      expect(rows).toHaveLength(1)
+    },
+    { timeout: 20_000, interval: 20 },
+  )
 }
 
 async function ask(): Promise<{ url: string } | { reason: string }> {
