@@ -10,47 +10,73 @@ export interface HistoryBounds {
   readonly bytesMax: number
 }
 
+/** A history with events that are over: all up to `cut` are, by number or by the bytes of those that are younger. */
+interface Over {
+  readonly session: Uint8Array
+  readonly cut: number
+}
+
 const streamsMax = 1_000
 
 /** Deletes the events that are over, by age, by number, and by the bytes of those that are younger; answers how many. */
 export async function sweepHistories(act: Act, engine: Engine, bounds: HistoryBounds, now: Instant): Promise<number> {
-  const over = sql<{ session: Uint8Array; stream: number; tenant: string; lost: number; count: number }>`
-    select session, stream, tenant, max(seq) as lost, count(*) as count from (
-      select e.session, e.stream, e.tenant, e.seq, e.at, h.next,
-        sum(length(e.sealed)) over (partition by e.session order by e.seq desc) as younger
-      from history_events e join histories h on h.session = e.session
-    ) events
-    where at <= ${now - bounds.historyMs} or seq < next - ${bounds.eventsMax} or younger > ${bounds.bytesMax}
-    group by session, stream, tenant`
-  const { rows } = await over.execute(act)
-  const sessions = [...new Map(rows.map((row) => [Buffer.from(row.session).toString('hex'), row.session])).values()]
-  if (engine === 'postgres' && sessions.length > 0) {
-    // As a commit does: the row of a history first, and all in one order, so that nobody waits for one that waits for them.
-    await act
-      .selectFrom('histories')
-      .select('session')
-      .where(sql<SqlBool>`session = any(${sessions})`)
-      .orderBy('session')
-      .forNoKeyUpdate()
-      .execute()
-  }
+  const found = await over(act, bounds, now)
+  const mine = engine === 'postgres' ? await held(act, found) : found
   let gone = 0
-  for (const { session, stream, tenant, lost, count } of rows) {
-    gone += count
-    await act
-      .insertInto('history_streams')
-      .values({ session, stream, tenant, lost })
-      .onConflict((clash) => clash.columns(['session', 'stream']).doUpdateSet({ lost }))
-      .execute()
-    await act
-      .deleteFrom('history_events')
-      .where('session', '=', session)
-      .where('stream', '=', stream)
-      .where('seq', '<=', lost)
-      .execute()
-  }
-  for (const session of sessions) await boundStreams(act, session)
+  for (const each of mine) gone += await forget(act, each, now - bounds.historyMs)
   return gone
+}
+
+async function over(act: Act, bounds: HistoryBounds, now: Instant): Promise<readonly Over[]> {
+  const { rows } = await sql<Over>`
+    select session, max(case when fits = 1 then 0 else seq end) as cut from (
+      select session, seq, at,
+        case when seq >= next - ${bounds.eventsMax} and younger <= ${bounds.bytesMax} then 1 else 0 end as fits
+      from (
+        select e.session, e.seq, e.at, h.next,
+          sum(length(e.sealed)) over (partition by e.session order by e.seq desc) as younger
+        from history_events e join histories h on h.session = e.session
+      ) measured
+    ) events
+    where fits = 0 or at <= ${now - bounds.historyMs}
+    group by session`.execute(act)
+  return rows
+}
+
+/**
+ * Takes their rows as a commit does, before anything of theirs and all in one order, so that nobody waits for one that waits
+ * for them. Those that somebody deleted meanwhile are left out.
+ */
+async function held(act: Act, found: readonly Over[]): Promise<readonly Over[]> {
+  if (found.length === 0) return []
+  const rows = await act
+    .selectFrom('histories')
+    .select('session')
+    .where(sql<SqlBool>`session = any(${found.map(({ session }) => session)})`)
+    .orderBy('session')
+    .forNoKeyUpdate()
+    .execute()
+  const cuts = new Map(found.map(({ session, cut }) => [Buffer.from(session).toString('hex'), cut]))
+  return rows.map(({ session }) => ({ session, cut: cuts.get(Buffer.from(session).toString('hex'))! }))
+}
+
+/** What was found may be gone by now, and more with it: what a stream has lost only grows. */
+async function forget(act: Act, { session, cut }: Over, before: Instant): Promise<number> {
+  await sql`
+    insert into history_streams (session, stream, tenant, lost)
+    select session, stream, tenant, max(seq) from history_events
+    where session = ${session} and (seq <= ${cut} or at <= ${before})
+    group by session, stream, tenant
+    on conflict (session, stream) do update set lost = excluded.lost where history_streams.lost < excluded.lost`.execute(
+    act,
+  )
+  const { numAffectedRows } = await sql`
+    delete from history_events
+    where session = ${session} and seq <= (
+      select lost from history_streams s where s.session = history_events.session and s.stream = history_events.stream
+    )`.execute(act)
+  await boundStreams(act, session)
+  return Number(numAffectedRows ?? 0n)
 }
 
 /**
