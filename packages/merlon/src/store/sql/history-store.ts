@@ -15,6 +15,7 @@ import { type DataKeys, familyKey } from '../../sealing/data-keys.ts'
 import { keyIdOf, openRecord, type Place, type RecordKey, sealRecord } from '../../sealing/record.ts'
 import type { Act } from './acts.ts'
 import { reaching, type SqlDatabase } from './database.ts'
+import { type Part, partsOf, type Waiting } from './history-batch.ts'
 import {
   atEnd,
   changeStream,
@@ -49,27 +50,6 @@ export interface HistoryParts {
         readonly fence: (act: Act, writer: string) => Promise<void>
       }
     | undefined
-}
-
-/** An event on its way into the tables. */
-interface Waiting {
-  readonly owner: HistoryOwner
-  readonly stream: number
-  readonly plain: Buffer
-  readonly at: Instant
-  readonly mark: Mark | undefined
-  /** The name of this replica when it was asked for. */
-  readonly writer: string | undefined
-  readonly kept: (seq: number) => void
-  readonly failed: (cause: unknown) => void
-}
-
-/** The events of one session in one commit. */
-interface Part {
-  readonly owner: HistoryOwner
-  readonly session: Buffer
-  readonly key: RecordKey
-  readonly events: Waiting[]
 }
 
 const commitMax = 500
@@ -253,8 +233,9 @@ export class SqlHistoryStore implements HistoryStore {
     while (this.#waiting.length > 0) {
       const batch = this.#current(this.#waiting.splice(0, commitMax))
       try {
-        const seqs = await this.#commit(batch)
-        for (const [at, event] of batch.entries()) event.kept(seqs[at]!)
+        // Before the act: a key may have to be made, and that is an act of its own.
+        const parts = await partsOf(batch, this.#parts.keys, this.#parts.digest)
+        if (parts.length > 0) for (const [event, seq] of await this.#commit(parts)) event.kept(seq)
       } catch (cause) {
         for (const event of batch) event.failed(cause)
       }
@@ -274,58 +255,48 @@ export class SqlHistoryStore implements HistoryStore {
     })
   }
 
-  /** Writes the events as one act; answers their places in the order given. */
-  async #commit(batch: readonly Waiting[]): Promise<readonly number[]> {
-    const { database, keys, digest, random, writer } = this.#parts
-    const parts = new Map<string, Part>()
-    // Before the act: a key may have to be made, and that is an act of its own.
-    for (const event of batch) {
-      const { id, tenant } = event.owner
-      const part = parts.get(id)
-      if (part !== undefined) part.events.push(event)
-      else {
-        const key = await keys.sealing(tenant, 'event')
-        parts.set(id, { owner: event.owner, session: digest(id), key, events: [event] })
+  /** Writes the events as one act; answers their places. */
+  async #commit(parts: readonly Part[]): Promise<ReadonlyMap<Waiting, number>> {
+    const { database, writer } = this.#parts
+    // Other replicas write to the same sessions: all take them in one order, so that none waits for one that waits for it.
+    const ordered = [...parts]
+    if (writer !== undefined) ordered.sort((one, other) => Buffer.compare(one.session, other.session))
+    return reaching(() => actLightly(database, (act) => this.#write(act, ordered)))
+  }
+
+  async #write(act: Act, parts: readonly Part[]): Promise<ReadonlyMap<Waiting, number>> {
+    const { random, writer } = this.#parts
+    if (writer !== undefined) await writer.fence(act, parts[0]!.events[0]!.writer!)
+    const places = new Map<Waiting, number>()
+    const rows: unknown[][] = []
+    const opened: OpenedStream[] = []
+    const ended: { session: Buffer; stream: number }[] = []
+    for (const { owner, session, key: dataKey, events } of parts) {
+      const { tenant } = owner
+      const { salt, first } = await this.#takePlaces(act, session, tenant, events.length)
+      const key = this.#family(dataKey, salt)
+      for (const [at, event] of events.entries()) {
+        const { stream, plain, mark } = event
+        const seq = first + at
+        const sealed = sealRecord(key, eventPlace(tenant, session, stream, seq), plain, random)
+        places.set(event, seq)
+        rows.push([session, seq, stream, tenant, event.at, sealed])
+        if (mark?.opens !== undefined) {
+          const { producer, about } = mark.opens
+          const place = eventPlace(tenant, session, stream, aboutPlace)
+          const sealed = sealRecord(key, place, Buffer.from(about), random)
+          opened.push({ session, stream, tenant, producer, sealed })
+        }
+        if (mark?.ends) ended.push({ session, stream })
       }
     }
-    // Other replicas write to the same sessions: all take them in one order, so that none waits for one that waits for it.
-    const ordered = [...parts.values()]
-    if (writer !== undefined) ordered.sort((one, other) => Buffer.compare(one.session, other.session))
-    const places = new Map<Waiting, number>()
-    await reaching(() =>
-      actLightly(database, async (act) => {
-        if (writer !== undefined) await writer.fence(act, batch[0]!.writer!)
-        const rows: unknown[][] = []
-        const opened: OpenedStream[] = []
-        const ended: { session: Buffer; stream: number }[] = []
-        for (const { owner, session, key: dataKey, events } of ordered) {
-          const { tenant } = owner
-          const { salt, first } = await this.#takePlaces(act, session, tenant, events.length)
-          const key = this.#family(dataKey, salt)
-          for (const [at, event] of events.entries()) {
-            const { stream, plain, mark } = event
-            const seq = first + at
-            const sealed = sealRecord(key, eventPlace(tenant, session, stream, seq), plain, random)
-            places.set(event, seq)
-            rows.push([session, seq, stream, tenant, event.at, sealed])
-            if (mark?.opens !== undefined) {
-              const { producer, about } = mark.opens
-              const place = eventPlace(tenant, session, stream, aboutPlace)
-              const sealed = sealRecord(key, place, Buffer.from(about), random)
-              opened.push({ session, stream, tenant, producer, sealed })
-            }
-            if (mark?.ends) ended.push({ session, stream })
-          }
-        }
-        if (opened.length > 0) await openStreams(act, opened)
-        if (ended.length > 0) await endStreams(act, ended)
-        for (let from = 0; from < rows.length; from += rowsMax) {
-          const some = rows.slice(from, from + rowsMax)
-          await act.executeQuery(CompiledQuery.raw(this.#insertOf(some.length), some.flat()))
-        }
-      }),
-    )
-    return batch.map((event) => places.get(event)!)
+    if (opened.length > 0) await openStreams(act, opened)
+    if (ended.length > 0) await endStreams(act, ended)
+    for (let from = 0; from < rows.length; from += rowsMax) {
+      const some = rows.slice(from, from + rowsMax)
+      await act.executeQuery(CompiledQuery.raw(this.#insertOf(some.length), some.flat()))
+    }
+    return places
   }
 
   /** The next `count` places of a session, and the salt of its history, made with the first of them. */
