@@ -2,6 +2,7 @@ import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import { afterAll, describe, expect, test } from 'vitest'
 import { Fault } from '../../errors.ts'
 import type { DataKeyStore, WrappedKey } from '../../sealing/data-key-store.ts'
@@ -15,6 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), 'merlon-history-commit-'))
 const postgres = await testPostgres()
 const root = createSecretKey(Buffer.alloc(32, 3))
 const now = 1_800_000_000_000
+const owner = { id: 's', tenant: 'acme' }
 
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
@@ -72,4 +74,56 @@ function commitsOn(name: string, open: () => Promise<SqlTarget>) {
 
 commitsOn('SQLite', async () => ({ file: join(folder, 'commit.db') }))
 if ('reason' in postgres) describe.skip(`commits on PostgreSQL: ${postgres.reason}`, () => undefined)
-else commitsOn('PostgreSQL', async () => ({ databaseUrl: await postgres.database() }))
+else {
+  commitsOn('PostgreSQL', async () => ({ databaseUrl: await postgres.database() }))
+
+  describe('a commit that PostgreSQL undid', () => {
+    /** From here on the first `times` inserts fail like this. A sequence counts on, whatever is undone. */
+    const failing = async (database: SqlDatabase, state: string, times: number) => {
+      const run = (text: string) => sql.raw(text).execute(database.db)
+      await run('create sequence tries')
+      await run(`create function fail() returns trigger language plpgsql as $$ begin
+        if nextval('tries') <= ${times} then raise exception 'undone' using errcode = '${state}'; end if;
+        return new;
+      end $$`)
+      await run('create trigger failing before insert on history_events for each row execute function fail()')
+    }
+    const tries = async (database: SqlDatabase) =>
+      (await sql<{ last: number }>`select last_value as last from tries`.execute(database.db)).rows[0]?.last
+
+    for (const [state, what] of [
+      ['40P01', 'for a deadlock'],
+      ['40001', 'for a conflict'],
+      ['55P03', 'for a lock that was not to be had'],
+    ] as const) {
+      test(`${what} is done once more, and no event is there twice`, async () => {
+        const database = await openDatabase({ databaseUrl: await postgres.database() })
+        await failing(database, state, 1)
+        const store = storeOver(database)
+        const kept = await Promise.all(['a', 'b'].map((text) => store.append(owner, 1, text, now)))
+        expect(kept).toEqual([1, 2])
+        expect((await store.after(owner, 1, 0, now))?.events.map(({ message }) => message)).toEqual(['a', 'b'])
+        await database.close()
+      }, 30_000)
+    }
+
+    test('is done no third time', async () => {
+      const database = await openDatabase({ databaseUrl: await postgres.database() })
+      await failing(database, '40P01', 2)
+      const store = storeOver(database)
+      await expect(store.append(owner, 1, 'a', now)).rejects.toMatchObject({ code: 'store.unavailable' })
+      expect(await tries(database)).toBe(2)
+      expect(await store.append(owner, 1, 'b', now)).toBe(1)
+      await database.close()
+    }, 30_000)
+
+    test('for any other reason is not done again', async () => {
+      const database = await openDatabase({ databaseUrl: await postgres.database() })
+      await failing(database, '57014', 1)
+      const store = storeOver(database)
+      await expect(store.append(owner, 1, 'a', now)).rejects.toMatchObject({ code: 'store.unavailable' })
+      expect(await tries(database)).toBe(1)
+      await database.close()
+    }, 30_000)
+  })
+}

@@ -30,6 +30,7 @@ import {
   type StreamIs,
 } from './history-streams.ts'
 import { type HistoryBounds, sweepHistories } from './history-sweep.ts'
+import { repeatOnce } from './repeat-act.ts'
 import { actLightly, actWithin, readWithin } from './row-security.ts'
 
 export interface HistoryParts {
@@ -261,7 +262,7 @@ export class SqlHistoryStore implements HistoryStore {
     // Other replicas write to the same sessions: all take them in one order, so that none waits for one that waits for it.
     const ordered = [...parts]
     if (writer !== undefined) ordered.sort((one, other) => Buffer.compare(one.session, other.session))
-    return reaching(() => actLightly(database, (act) => this.#write(act, ordered)))
+    return reaching(() => repeatOnce(() => actLightly(database, (act) => this.#write(act, ordered))))
   }
 
   async #write(act: Act, parts: readonly Part[]): Promise<ReadonlyMap<Waiting, number>> {
