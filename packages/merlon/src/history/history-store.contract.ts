@@ -145,7 +145,7 @@ export function historyStoreContract(
       expect(await after(1, late)).toEqual([])
       // What was known of so old a place may be gone; then it counts as a gap, never as nothing missed.
       expect([undefined, ['late']]).toContainEqual(await after(1, first))
-    })
+    }, 60_000)
 
     test('many appends at once each get a place of their own, in the order that a resume shows', async () => {
       const places = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((message) => append(1, message)))

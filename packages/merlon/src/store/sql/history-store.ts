@@ -16,6 +16,8 @@ import { keyIdOf, openRecord, type Place, type RecordKey, sealRecord } from '../
 import type { Act } from './acts.ts'
 import { reaching, type SqlDatabase } from './database.ts'
 import { type Part, partsOf, type Waiting } from './history-batch.ts'
+import { type Added, HistoryGrowth } from './history-growth.ts'
+import { findMissed } from './history-missed.ts'
 import {
   atEnd,
   changeStream,
@@ -29,7 +31,7 @@ import {
   type StreamChange,
   type StreamIs,
 } from './history-streams.ts'
-import { type HistoryBounds, sweepHistories } from './history-sweep.ts'
+import { type HistoryBounds, sweepHistories, trimHistory } from './history-sweep.ts'
 import { repeatOnce } from './repeat-act.ts'
 import { actLightly, actWithin, readWithin } from './row-security.ts'
 
@@ -72,12 +74,14 @@ export class SqlHistoryStore implements HistoryStore {
   readonly #families = new Map<string, RecordKey>()
   readonly #inserts = new Map<number, string>()
   readonly #upsert: string
+  readonly #growth: HistoryGrowth
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #committing: Promise<void> | undefined
 
   constructor(parts: HistoryParts) {
     this.#parts = parts
+    this.#growth = new HistoryGrowth(parts.bounds)
     parts.keys.onForgotten(() => this.#families.clear())
     // `next` of the row that is offered is one more than the number of events.
     this.#upsert = `insert into histories (session, tenant, salt, next, floor) values (${this.#marks(0, 4)}, 0)
@@ -100,38 +104,13 @@ export class SqlHistoryStore implements HistoryStore {
   async after(owner: HistoryOwner, stream: number, seq: number, now: Instant): Promise<Missed | undefined> {
     const { database, bounds } = this.#parts
     const session = this.#parts.digest(owner.id)
-    // In one statement, so that all of it is true of one moment: what is swept meanwhile is not a silent gap, and what came
-    // last is there where the stream is said to have ended.
-    const rows = await reaching(() =>
-      readWithin(database, owner.tenant, (db) =>
-        db
-          .selectFrom('histories as history')
-          .leftJoin('history_streams as stream', (join) =>
-            join.onRef('stream.session', '=', 'history.session').on('stream.stream', '=', stream),
-          )
-          .leftJoin('history_events as event', (join) =>
-            join
-              .onRef('event.session', '=', 'history.session')
-              .on('event.stream', '=', stream)
-              .on('event.seq', '>', seq),
-          )
-          .select(['salt', 'next', 'floor', 'lost', 'producer', 'ended', 'event.seq', 'event.at'])
-          .select('event.sealed as sealed')
-          .where('history.session', '=', session)
-          .where('history.tenant', '=', owner.tenant)
-          .orderBy('event.seq')
-          .execute(),
-      ),
+    const place = { session, tenant: owner.tenant, stream }
+    const missed = await reaching(() =>
+      readWithin(database, owner.tenant, (db) => findMissed(db, bounds, place, seq, now)),
     )
-    const [first] = rows
-    const state = { producer: first?.producer ?? undefined, ended: (first?.ended ?? Number(stream !== 0)) === 1 }
-    if (first === undefined) return seq === 0 ? { ...state, events: [] } : undefined
-    const { salt, next, floor, lost } = first
-    if (seq >= next || seq < floor || seq < (lost ?? 0)) return undefined
-    const kept = rows.flatMap(({ seq, at, sealed }) => (seq === null ? [] : [{ seq, at: at!, sealed: sealed! }]))
-    if (kept.some((event) => event.seq < next - bounds.eventsMax || event.at + bounds.historyMs <= now))
-      return undefined
-    const events = await this.#open(owner, session, Buffer.from(salt), stream, kept)
+    if (missed === undefined) return undefined
+    const { state, salt, events: sealed } = missed
+    const events = salt === undefined ? [] : await this.#open(owner, session, salt, stream, sealed)
     return events && { ...state, events }
   }
 
@@ -193,7 +172,9 @@ export class SqlHistoryStore implements HistoryStore {
 
   async sweep(now: Instant): Promise<number> {
     const { database, bounds } = this.#parts
-    return reaching(() => actLightly(database, (act) => sweepHistories(act, database.engine, bounds, now)))
+    const gone = await reaching(() => actLightly(database, (act) => sweepHistories(act, database.engine, bounds, now)))
+    this.#growth.swept()
+    return gone
   }
 
   /** Resolves when all that was appended so far is kept or refused. */
@@ -262,13 +243,19 @@ export class SqlHistoryStore implements HistoryStore {
     // Other replicas write to the same sessions: all take them in one order, so that none waits for one that waits for it.
     const ordered = [...parts]
     if (writer !== undefined) ordered.sort((one, other) => Buffer.compare(one.session, other.session))
-    return reaching(() => repeatOnce(() => actLightly(database, (act) => this.#write(act, ordered))))
+    const { places, added, trimmed } = await reaching(() =>
+      repeatOnce(() => actLightly(database, (act) => this.#write(act, ordered))),
+    )
+    for (const each of added) this.#growth.add(each)
+    for (const session of trimmed) this.#growth.trimmed(session)
+    return places
   }
 
-  async #write(act: Act, parts: readonly Part[]): Promise<ReadonlyMap<Waiting, number>> {
-    const { random, writer } = this.#parts
+  async #write(act: Act, parts: readonly Part[]) {
+    const { random, writer, bounds } = this.#parts
     if (writer !== undefined) await writer.fence(act, parts[0]!.events[0]!.writer!)
     const places = new Map<Waiting, number>()
+    const added: Added[] = []
     const rows: unknown[][] = []
     const opened: OpenedStream[] = []
     const ended: { session: Buffer; stream: number }[] = []
@@ -276,11 +263,13 @@ export class SqlHistoryStore implements HistoryStore {
       const { tenant } = owner
       const { salt, first } = await this.#takePlaces(act, session, tenant, events.length)
       const key = this.#family(dataKey, salt)
+      let bytes = 0
       for (const [at, event] of events.entries()) {
         const { stream, plain, mark } = event
         const seq = first + at
         const sealed = sealRecord(key, eventPlace(tenant, session, stream, seq), plain, random)
         places.set(event, seq)
+        bytes += sealed.length
         rows.push([session, seq, stream, tenant, event.at, sealed])
         if (mark?.opens !== undefined) {
           const { producer, about } = mark.opens
@@ -290,6 +279,7 @@ export class SqlHistoryStore implements HistoryStore {
         }
         if (mark?.ends) ended.push({ session, stream })
       }
+      added.push({ session, events: events.length, bytes })
     }
     if (opened.length > 0) await openStreams(act, opened)
     if (ended.length > 0) await endStreams(act, ended)
@@ -297,7 +287,13 @@ export class SqlHistoryStore implements HistoryStore {
       const some = rows.slice(from, from + rowsMax)
       await act.executeQuery(CompiledQuery.raw(this.#insertOf(some.length), some.flat()))
     }
-    return places
+    const trimmed: Buffer[] = []
+    for (const [at, each] of added.entries()) {
+      if (!this.#growth.isTooMuch(each)) continue
+      await trimHistory(act, bounds, each.session, parts[at]!.events.at(-1)!.at)
+      trimmed.push(each.session)
+    }
+    return { places, added, trimmed }
   }
 
   /** The next `count` places of a session, and the salt of its history, made with the first of them. */

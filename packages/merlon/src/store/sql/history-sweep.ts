@@ -27,7 +27,13 @@ export async function sweepHistories(act: Act, engine: Engine, bounds: HistoryBo
   return gone
 }
 
-async function over(act: Act, bounds: HistoryBounds, now: Instant): Promise<readonly Over[]> {
+/** The same for one session. Its row in `histories` is the caller's already, where there are other writers. */
+export async function trimHistory(act: Act, bounds: HistoryBounds, session: Uint8Array, now: Instant): Promise<number> {
+  const [found] = await over(act, bounds, now, session)
+  return found === undefined ? 0 : forget(act, found, now - bounds.historyMs)
+}
+
+async function over(act: Act, bounds: HistoryBounds, now: Instant, session?: Uint8Array): Promise<readonly Over[]> {
   const { rows } = await sql<Over>`
     select session, max(case when fits = 1 then 0 else seq end) as cut from (
       select session, seq, at,
@@ -36,6 +42,7 @@ async function over(act: Act, bounds: HistoryBounds, now: Instant): Promise<read
         select e.session, e.seq, e.at, h.next,
           sum(length(e.sealed)) over (partition by e.session order by e.seq desc) as younger
         from history_events e join histories h on h.session = e.session
+        ${session === undefined ? sql`` : sql`where e.session = ${session}`}
       ) measured
     ) events
     where fits = 0 or at <= ${now - bounds.historyMs}
