@@ -184,7 +184,7 @@ else {
       expect(await inSession(one, mine.credential, session)).toBe(404)
     })
 
-    test('SE-10: an administrator sees a session at both, and ends it at the one that did not open it', async () => {
+    test('SE-10 AU-09: an administrator sees a session at both, and ends it, with its stream, at the one that did not open it', async () => {
       const { credential } = await ways['a key that is revoked']!()
       const opening = await one.begin(initialize(undefined), credential)
       const session = (await opening.answer())?.header('mcp-session-id') ?? expect.unreachable('no session')
@@ -192,11 +192,15 @@ else {
         const { body } = await server.control.call('sessions.list', { query: { limit: 200 } })
         return (body as { items: { id: string }[] }).items.map(({ id }) => id)
       }
+      const stream = await one.begin({ verb: 'GET', headers: { 'Mcp-Session-Id': session } }, credential)
+      expect((await stream.begun()).status).toBe(200)
       const seen = await listed(other)
       expect(seen.length).toBeGreaterThan(0)
       expect(await listed(one)).toEqual(seen)
       for (const id of seen) await other.control.call('sessions.end', { params: { id } })
       expect(await listed(one)).toEqual([])
+      // Nobody calls in the session: its stream is ended by the news alone.
+      await stream.until(() => isOver(stream), 'the end of the stream', withinMs)
       await expect.poll(() => inSession(one, credential, session), { timeout: withinMs, interval: 20 }).toBe(404)
     })
 
