@@ -42,6 +42,8 @@ test.skipIf(reason !== undefined)(
       admitted: 0,
     })
     expect(outages).toMatchObject({ kills, postgresRestarts: 1 })
+    expect(outages.redisFreezes).toBeGreaterThan(0)
+    expect(outages.redisKills).toBeGreaterThan(0)
     // That it was a load at all.
     for (const count of [
       ledger.calls,

@@ -23,6 +23,8 @@ export interface Outcome {
   readonly outages: Outages
   /** How long the load ran. */
   readonly ms: number
+  /** Calls of all kinds that were answered as they should be. */
+  readonly callsPerSecond: number
 }
 
 /** Who loads the servers, and how much: together some 240 calls a second where nothing is broken. */
@@ -98,6 +100,8 @@ export async function chaos({ kills, seed, replicas: count = 3 }: Chaos): Promis
     await run.wait(3_000)
     run.stop()
     const ms = performance.now() - started
+    const { calls, questions, changes, strangers, sessions, ended: endings } = ledger
+    const callsPerSecond = (calls + questions + changes + strangers + sessions + endings) / (ms / 1_000)
     const ended = (await Promise.all(coming)).flat()
     const gone = await taking
     await Promise.all(clients)
@@ -115,7 +119,7 @@ export async function chaos({ kills, seed, replicas: count = 3 }: Chaos): Promis
         ledger.violation(`a key that was taken back is answered with ${answer?.status}`)
       }
     }
-    return { ledger, outages, ms }
+    return { ledger, outages, ms, callsPerSecond }
   } finally {
     for (const close of closing.reverse()) await close()
   }

@@ -35,7 +35,7 @@ export function numbers(seed: number): (below: number) => number {
 
 /**
  * Kills one server a second, so many times, and starts it again at once; one of them serves at all times. Now and then
- * Redis stands still or dies, and PostgreSQL is restarted. At the end everything runs again.
+ * Redis stands still or dies, in turn, and PostgreSQL is restarted. At the end everything runs again.
  */
 export async function breakThings(
   parts: Parts,
@@ -55,7 +55,7 @@ export async function breakThings(
 
   const breakRedis = async () => {
     redisIsWell = false
-    if (random(2) === 0) {
+    if (done.redisFreezes <= done.redisKills) {
       done.redisFreezes++
       redis.freeze()
       await run.wait(redisDownMs)
