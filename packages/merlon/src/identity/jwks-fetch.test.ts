@@ -1,7 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
-import { documentBytesMax, documentFetcher, isPrivateAddress } from './jwks-fetch.ts'
+import { documentBytesMax, documentFetcher, formPoster, isPrivateAddress } from './jwks-fetch.ts'
 
 const servers: Server[] = []
 afterEach(async () => {
@@ -31,6 +32,29 @@ test('RS-06: reads a JSON document, and how long it may be kept', async () => {
   expect(asked).toEqual([['GET', '/keys?a=1', undefined, undefined]])
 })
 
+test('RS-12: posts a form, in the body and nowhere else, and reads the JSON document that is answered', async () => {
+  const asked: unknown[] = []
+  const url = await serving(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const { method, url: path, headers } = request
+    const { authorization, 'content-type': type, 'content-length': length } = headers
+    asked.push([method, path, authorization, type, length, Buffer.concat(chunks).toString()])
+    response.writeHead(200, json).end('{"active":false}')
+  })
+  const form = new URLSearchParams({ token: 'a+b/c', token_type_hint: 'access_token' })
+  const answer = await formPoster({ allowPrivateNetwork: true, allowHttp: true })(
+    `${url}/introspect`,
+    form,
+    'Basic eA==',
+  )
+  expect(answer.bytes.toString()).toBe('{"active":false}')
+  const body = 'token=a%2Bb%2Fc&token_type_hint=access_token'
+  expect(asked).toEqual([
+    ['POST', '/introspect', 'Basic eA==', 'application/x-www-form-urlencoded', String(body.length), body],
+  ])
+})
+
 describe('RS-06: refuses', () => {
   const answers: readonly (readonly [what: string, says: RegExp, listener: RequestListener])[] = [
     ['a redirect', /answered 302/, (_, response) => response.writeHead(302, { Location: '/keys' }).end()],
@@ -58,6 +82,23 @@ describe('RS-06: refuses', () => {
 
   test.each(answers)('%s', async (_what, says, listener) => {
     await expect(here(await serving(listener))).rejects.toThrow(says)
+  })
+
+  test.each(answers)('RS-12: to a form too: %s', async (_what, says, listener) => {
+    const post = formPoster({ allowPrivateNetwork: true, allowHttp: true })
+    const url = await serving(listener)
+    const failure = await post(url, new URLSearchParams({ token: 'canary' }), 'Basic Y2FuYXJ5').catch((error) => error)
+    expect(failure.message).toMatch(says)
+    expect(inspect(failure, { depth: 8 })).not.toMatch(/canary|Y2FuYXJ5/)
+  })
+
+  test('RS-12: to post where documents may not be read', async () => {
+    const [form, authorization] = [new URLSearchParams({ token: 'x' }), 'Basic eA==']
+    const post = (allowPrivateNetwork: boolean, allowHttp: boolean, url: string) =>
+      formPoster({ allowPrivateNetwork, allowHttp })(url, form, authorization)
+    await expect(post(true, false, 'http://127.0.0.1/introspect')).rejects.toThrow('it is not https')
+    await expect(post(true, true, 'http://192.0.2.1/introspect')).rejects.toThrow('it is not https')
+    await expect(post(false, true, 'https://10.1.2.3/introspect')).rejects.toThrow('it is in a private network')
   })
 
   test('an address that is not https, unless it is a loopback address and that is allowed', async () => {

@@ -5,7 +5,15 @@ import { request as httpsRequest } from 'node:https'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 
 /** Reads a small JSON document of an issuer. Rejects where that cannot be done in time, or is not allowed. */
-export type FetchDocument = (url: string) => Promise<{ readonly bytes: Buffer; readonly maxAgeMs: number | undefined }>
+export type FetchDocument = (url: string) => Promise<FetchedDocument>
+
+/** Posts a form to an issuer and reads the small JSON document that it answers. Rejects as `FetchDocument` does. */
+export type PostForm = (url: string, form: URLSearchParams, authorization: string) => Promise<FetchedDocument>
+
+export interface FetchedDocument {
+  readonly bytes: Buffer
+  readonly maxAgeMs: number | undefined
+}
 
 export interface FetchRules {
   /** Whether addresses of one's own network may be connected to. */
@@ -25,50 +33,72 @@ const jsonTypes = /^application\/(?:json|jwk-set\+json|[a-z0-9.-]+\+json)(?:;|$)
  * leads into a private network is not connected to unless that is allowed. At most 64 KiB, in at most 5 seconds.
  */
 export function documentFetcher(rules: FetchRules): FetchDocument {
-  return (url) =>
-    new Promise((resolve, reject) => {
-      const target = new URL(url)
-      const refusal = addressRefusal(target, rules)
-      if (refusal !== undefined) return reject(new Error(`${target.origin}: ${refusal}`))
-      const failed = (why: string, cause?: unknown) =>
-        reject(new Error(`${target.origin}${target.pathname}: ${why}`, { cause }))
-      const send = target.protocol === 'https:' ? httpsRequest : httpRequest
-      const request = send(
-        target,
-        {
-          method: 'GET',
-          headers: { Accept: 'application/json' },
-          agent: false,
-          lookup: guardedLookup(rules.allowPrivateNetwork),
-          signal: AbortSignal.timeout(fetchMs),
-          maxHeaderSize: 16_384,
-          ...(rules.ca === undefined ? {} : { ca: rules.ca }),
-        },
-        (response) => {
-          const { statusCode, headers } = response
-          const stop = (why: string) => {
-            response.destroy()
-            failed(why)
-          }
-          if (statusCode !== 200) return stop(`answered ${statusCode}`)
-          if (!jsonTypes.test(headers['content-type'] ?? '')) return stop('answered something other than JSON')
-          if (headers['content-encoding'] !== undefined) return stop('answered in an encoding')
-          const chunks: Buffer[] = []
-          let size = 0
-          response.on('data', (chunk: Buffer) => {
-            size += chunk.length
-            if (size > documentBytesMax) stop(`answered more than ${documentBytesMax} bytes`)
-            else chunks.push(chunk)
-          })
-          response.on('end', () =>
-            resolve({ bytes: Buffer.concat(chunks), maxAgeMs: maxAgeIn(headers['cache-control']) }),
-          )
-          response.on('error', (cause) => failed('broke off', cause))
-        },
-      )
-      request.on('error', (cause) => failed('cannot be reached', cause))
-      request.end()
-    })
+  return (url) => exchange(url, rules, { method: 'GET', headers: {}, body: undefined })
+}
+
+/** Posts forms within the same bounds. What is posted stands in the body alone, and no failure repeats any of it. */
+export function formPoster(rules: FetchRules): PostForm {
+  return (url, form, authorization) => {
+    const body = Buffer.from(form.toString())
+    const headers = {
+      Authorization: authorization,
+      'Content-Type': 'application/x-www-form-urlencoded',
+      'Content-Length': String(body.length),
+    }
+    return exchange(url, rules, { method: 'POST', headers, body })
+  }
+}
+
+interface Sent {
+  readonly method: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer | undefined
+}
+
+function exchange(url: string, rules: FetchRules, { method, headers: sent, body }: Sent): Promise<FetchedDocument> {
+  return new Promise((resolve, reject) => {
+    const target = new URL(url)
+    const refusal = addressRefusal(target, rules)
+    if (refusal !== undefined) return reject(new Error(`${target.origin}: ${refusal}`))
+    const failed = (why: string, cause?: unknown) =>
+      reject(new Error(`${target.origin}${target.pathname}: ${why}`, { cause }))
+    const send = target.protocol === 'https:' ? httpsRequest : httpRequest
+    const request = send(
+      target,
+      {
+        method,
+        headers: { Accept: 'application/json', ...sent },
+        agent: false,
+        lookup: guardedLookup(rules.allowPrivateNetwork),
+        signal: AbortSignal.timeout(fetchMs),
+        maxHeaderSize: 16_384,
+        ...(rules.ca === undefined ? {} : { ca: rules.ca }),
+      },
+      (response) => {
+        const { statusCode, headers } = response
+        const stop = (why: string) => {
+          response.destroy()
+          failed(why)
+        }
+        if (statusCode !== 200) return stop(`answered ${statusCode}`)
+        if (!jsonTypes.test(headers['content-type'] ?? '')) return stop('answered something other than JSON')
+        if (headers['content-encoding'] !== undefined) return stop('answered in an encoding')
+        const chunks: Buffer[] = []
+        let size = 0
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length
+          if (size > documentBytesMax) stop(`answered more than ${documentBytesMax} bytes`)
+          else chunks.push(chunk)
+        })
+        response.on('end', () =>
+          resolve({ bytes: Buffer.concat(chunks), maxAgeMs: maxAgeIn(headers['cache-control']) }),
+        )
+        response.on('error', (cause) => failed('broke off', cause))
+      },
+    )
+    request.on('error', (cause) => failed('cannot be reached', cause))
+    request.end(body)
+  })
 }
 
 function addressRefusal({ protocol, hostname, username, password }: URL, rules: FetchRules): string | undefined {
