@@ -1,23 +1,19 @@
 import { hash } from 'node:crypto'
 import type { Awaitable, Clock, Instant } from '../call.ts'
-import { checkProof, type ProofReplays } from './dpop.ts'
-import type { Standing, TrustedIssuer } from './issuer.ts'
+import type { TrustedIssuer } from './issuer.ts'
 import { Recent } from './recent.ts'
+import { type Admissible, type AdmissionParts, admitShown, refusedToken as refused } from './token-admission.ts'
 import { isSignedBy, type VerificationKey } from './token-algorithms.ts'
-import { type Binding, type HeldClaims, holdClaims } from './token-claims.ts'
-import { type ParseJson, readSigned, type SignedText } from './token-format.ts'
+import { type HeldClaims, holdClaims } from './token-claims.ts'
+import { readSigned, type SignedText } from './token-format.ts'
 import type { Door, Scheme, Shown, Verdict } from './verdict.ts'
 
-export interface TokenVerifierParts {
+export interface TokenVerifierParts extends AdmissionParts {
   readonly door: Door
-  /** The address of the door without path, for the proofs of those who call it. */
-  readonly origin: () => string
   /** Whose tokens are taken. Our own issuer has its name once the server listens. */
   readonly issuers: () => Iterable<TrustedIssuer>
   /** Whether a text that is almost a token may be looked at by something else: only where no other issuer is trusted. */
   readonly leavesMalformed: boolean
-  readonly parse: ParseJson
-  readonly replays: ProofReplays
   readonly clock: Clock
   /** How many tokens are remembered. Default 10,000. */
   readonly rememberedMax?: number
@@ -29,14 +25,10 @@ export const rememberedMs = 300_000
 /** Why a text was not judged: it is no token, or one of an issuer that is not known here. */
 export type NotOurs = 'malformed' | 'token-issuer'
 
-interface Remembered {
+interface Remembered extends Admissible {
   readonly issuer: TrustedIssuer
   readonly verifiedAt: Instant
   readonly until: Instant
-  readonly binding: Binding | undefined
-  /** `iss` and `sub`. */
-  readonly subject: string
-  readonly standing: Standing
 }
 
 /**
@@ -118,41 +110,6 @@ export class TokenVerifier {
   }
 
   #admit(known: Remembered, text: string, scheme: Scheme, shown: Shown, now: Instant): Awaitable<Verdict> {
-    const { binding } = known
-    if (binding?.to === 'key') return this.#admitProven(known, binding.thumbprint, text, scheme, shown, now)
-    if (scheme !== 'bearer') return refused('scheme')
-    // The connection is the proof: whoever opened it has the key of the certificate.
-    if (binding !== undefined && shown.head.certificateThumbprint !== binding.thumbprint) return refused('certificate')
-    return known.standing(now)
+    return admitShown(known, { text, scheme, shown }, this.#parts, now)
   }
-
-  #admitProven(
-    known: Remembered,
-    boundTo: string,
-    text: string,
-    scheme: Scheme,
-    shown: Shown,
-    now: Instant,
-  ): Awaitable<Verdict> {
-    if (scheme === 'proven') return known.standing(now)
-    // A bound token without its proof is a stolen one for all we know (RFC 9449 §7.1).
-    if (scheme !== 'dpop') return refused('scheme')
-    const { parse, replays, origin } = this.#parts
-    const { verb, path, headers } = shown.head
-    const { requestId } = shown
-    const about = {
-      token: text,
-      boundTo,
-      subject: known.subject,
-      verb,
-      url: `${origin()}${path}`,
-      requestId,
-    }
-    const problem = checkProof(headers['dpop'], about, { parse, replays, now })
-    return problem === undefined ? known.standing(now) : refused(problem)
-  }
-}
-
-function refused(reason: string): Verdict {
-  return { ok: false, reason: `token-${reason}`, credential: undefined }
 }
