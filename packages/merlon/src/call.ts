@@ -30,8 +30,19 @@ export interface Principal {
   readonly effective: ScopeSet
   /** When the credential ends. */
   readonly expiresAt: Instant
+  /** Who says for a while at a time that the credential is good; absent where it says so itself until it ends. */
+  readonly vouched?: Vouched | undefined
   /** What sessions, streams and sealed states are bound to: tenant, kind, id and credential, never token bytes. */
   readonly binding: string
+}
+
+/** Somebody else's word for a credential, which what goes on with it needs for as long as it goes on. */
+export interface Vouched {
+  /**
+   * Why that must end now: the word was taken back, or ran out and could not be renewed. `undefined` while it stands. To ask
+   * is what has it renewed in time.
+   */
+  over(): 'withdrawn' | 'unrenewed' | undefined
 }
 
 export type RequestId = string | number

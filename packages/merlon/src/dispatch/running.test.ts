@@ -49,6 +49,27 @@ describe('what goes on', () => {
     for (const call of calls) expect(call.ended).toEqual(['credential.invalid'])
   })
 
+  test('RS-12: ends when who vouches for its credential takes that back, or says it no longer', () => {
+    const all = new AllRunning()
+    let over: 'withdrawn' | 'unrenewed' | undefined
+    const both = () => [
+      begin(all, { vouched: { over: () => over } }),
+      begin(all, { ...stream, vouched: { over: () => over } }),
+    ]
+    const refused = both()
+    all.sweep(now)
+    expect(refused.map(({ ended }) => ended)).toEqual([[], []])
+    over = 'withdrawn'
+    all.sweep(now)
+    expect(refused.map(({ ended }) => ended)).toEqual([['credential.invalid'], ['credential.invalid']])
+    over = 'unrenewed'
+    // That it could not be asked is not the caller's bad credential.
+    const unasked = both()
+    all.sweep(now)
+    expect(unasked.map(({ ended }) => ended)).toEqual([['store.unavailable'], ['store.unavailable']])
+    expect(all.size).toBe(0)
+  })
+
   test('AK-07: ends when its credential is withdrawn, and nothing else does', () => {
     const all = new AllRunning()
     const [mine, held, other] = [begin(all), begin(all, stream), begin(all, { credential: 'key_2' })]

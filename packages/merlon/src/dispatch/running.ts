@@ -1,4 +1,4 @@
-import type { Instant } from '../call.ts'
+import type { Instant, Vouched } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { type CallCaps, type Caller, Underway } from './underway.ts'
 
@@ -9,6 +9,8 @@ export interface Running extends Caller {
   readonly deadline: Instant
   /** When the credential ends, and this with it. */
   readonly credentialEndsAt: Instant
+  /** Who vouches for the credential; this ends with their word. */
+  readonly vouched?: Vouched | undefined
   /** When it began. */
   readonly startedAt: Instant
   /** Ends it with this fault. */
@@ -73,7 +75,11 @@ export class AllRunning {
       if (times.size === 0) this.withdrawn.delete(credential)
     }
     for (const running of [...this.all]) {
+      const over = running.vouched?.over()
       if (running.credentialEndsAt <= now) running.withdraw(new Fault('credential.invalid', { reason: 'expired' }))
+      else if (over === 'withdrawn') running.withdraw(withdrawnFault())
+      // An outage is not the caller's bad credential.
+      else if (over === 'unrenewed') running.withdraw(new Fault('store.unavailable', { reason: 'issuer' }))
       else if (running.deadline <= now) running.withdraw(new Fault('tool.timeout'))
       else if (running.startedAt + patienceAfterMs <= now) running.bePatient()
     }

@@ -89,6 +89,7 @@ class Reading {
       credential: principal.credential,
       binding: principal.binding,
       credentialEndsAt: principal.expiresAt,
+      vouched: principal.vouched,
       deadline: Number.POSITIVE_INFINITY,
       // When it came, not now: its credential may have been withdrawn since it was checked.
       startedAt: call.startedAt ?? services.clock(),

@@ -1,3 +1,4 @@
+import type { Vouched } from '../call.ts'
 import type { Fault } from '../errors.ts'
 import type { Target } from '../method.ts'
 import type { Outcome } from '../watch/metrics.ts'
@@ -56,6 +57,10 @@ export class Turn implements Running {
 
   get credentialEndsAt(): number {
     return this.call.principal.expiresAt
+  }
+
+  get vouched(): Vouched | undefined {
+    return this.call.principal.vouched
   }
 
   get startedAt(): number {

@@ -149,6 +149,7 @@ class SocketConversation extends Conversation implements SocketHost, Messages {
       credential: principal.credential,
       binding: principal.binding,
       credentialEndsAt: principal.expiresAt,
+      vouched: principal.vouched,
       deadline: Number.POSITIVE_INFINITY,
       startedAt,
       withdraw: (fault) => this.withdraw(fault),
