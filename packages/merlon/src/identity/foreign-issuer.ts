@@ -1,5 +1,6 @@
-import type { Clock, ScopeSet } from '../call.ts'
+import type { Clock, Principal, ScopeSet } from '../call.ts'
 import { scopeSet } from '../policy/scopes.ts'
+import type { Introspection } from './introspection.ts'
 import {
   type ClaimPath,
   type Mapping,
@@ -10,7 +11,8 @@ import {
 } from './issuer.ts'
 import { IssuerKeys } from './issuer-keys.ts'
 import { documentFetcher, type FetchDocument } from './jwks-fetch.ts'
-import type { ParseJson } from './token-format.ts'
+import type { HeldClaims } from './token-claims.ts'
+import type { JsonObject, ParseJson } from './token-format.ts'
 import type { Door } from './verdict.ts'
 
 /** An issuer as the configuration describes it. */
@@ -23,6 +25,7 @@ export interface IssuerSettings {
   readonly untyped: boolean
   readonly required: Readonly<Record<string, string>>
   readonly jwksUri?: string | undefined
+  readonly introspection?: { readonly url: string; readonly clientId: string } | undefined
   readonly tenant:
     | { readonly value: string }
     | { readonly claim: ClaimPath; readonly values?: Readonly<Record<string, string>> | undefined }
@@ -52,12 +55,14 @@ export interface ForeignIssuerParts extends StandingParts {
   readonly report: (cause: unknown) => void
   /** Default: over https, as the settings allow. */
   readonly fetch?: FetchDocument
+  /** Where the issuer is asked about tokens that say nothing themselves. Default: nowhere. */
+  readonly introspection?: Introspection | undefined
 }
 
 /** An issuer whose keys and claims are read as the settings say. */
 export function foreignIssuer(settings: IssuerSettings, parts: ForeignIssuerParts): TrustedIssuer {
   const { issuer } = settings
-  const { resource, roles, parse, clock, report } = parts
+  const { resource, roles, parse, clock, report, introspection } = parts
   const fetch =
     parts.fetch ??
     documentFetcher({
@@ -70,6 +75,9 @@ export function foreignIssuer(settings: IssuerSettings, parts: ForeignIssuerPart
     mcp: () => settings.audience ?? resource(),
     control: () => settings.controlAudience,
   }
+  const principalOf = (claims: JsonObject, held: HeldClaims) => mapClaims(issuer, claims, held, mapping, roles)
+  const standingOf = (principal: Principal, { subject }: HeldClaims) =>
+    standingIn(parts, { issuer, subject }, principal)
   return {
     issuer,
     algorithms: new Set(settings.algorithms),
@@ -81,8 +89,8 @@ export function foreignIssuer(settings: IssuerSettings, parts: ForeignIssuerPart
     required: new Map(Object.entries(settings.required)),
     bound: settings.dpop === 'required',
     find: (kid, algorithm) => keys.find(kid, algorithm),
-    place: (claims, held) =>
-      standingIn(parts, { issuer, subject: held.subject }, mapClaims(issuer, claims, held, mapping, roles)),
+    place: (claims, held) => standingOf(principalOf(claims, held), held),
+    ...(introspection && { opaque: { introspection, principalOf, standingOf } }),
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Awaitable, Instant, Principal, ScopeSet } from '../call.ts'
 import { Fault } from '../errors.ts'
 import { meet, noScopes, scopeSet } from '../policy/scopes.ts'
+import type { Introspection } from './introspection.ts'
 import { type Subject, subjectId } from './subject-store.ts'
 import type { VerificationKey } from './token-algorithms.ts'
 import type { HeldClaims } from './token-claims.ts'
@@ -28,6 +29,16 @@ export interface TrustedIssuer {
   find(kid: string | undefined, algorithm: string): Awaitable<VerificationKey | undefined>
   /** Throws `Fault('tenant.missing')` where the token is good and says nothing of where its subject belongs. */
   place(claims: JsonObject, held: HeldClaims): Standing
+  /** How tokens are judged that say nothing themselves. `undefined`: they are not taken. */
+  readonly opaque?: OpaqueTokens | undefined
+}
+
+/** The tokens of an issuer that only the issuer can read. */
+export interface OpaqueTokens {
+  readonly introspection: Pick<Introspection, 'ask' | 'isBusy'>
+  /** Throws as `place` does. */
+  principalOf(claims: JsonObject, held: HeldClaims): Principal
+  standingOf(principal: Principal, held: HeldClaims): Standing
 }
 
 /** A claim at the top of a token, or the way to one within. */

@@ -6,7 +6,13 @@ import type { Principal } from '../call.ts'
  */
 export type Verdict =
   | { readonly ok: true; readonly principal: Principal }
-  | { readonly ok: false; readonly reason: string; readonly credential: string | undefined }
+  | {
+      readonly ok: false
+      readonly reason: string
+      readonly credential: string | undefined
+      /** It has been counted as a failed authentication already. */
+      readonly counted?: true
+    }
 
 /** Which door a credential is shown at. What is good at one is good for nothing at the other. */
 export type Door = 'mcp' | 'control'

@@ -119,6 +119,14 @@ export class Limiter {
     return this.store.take(takes, now)
   }
 
+  /** Gives back one that was taken of an address before it was known that it was no failure. */
+  giveBackFailure(address: string, now: Instant): Awaitable<void> {
+    return this.store.giveBack(
+      this.#failures.map((limit) => takeOf(limit, [address])),
+      now,
+    )
+  }
+
   /** Takes one message over a socket; `undefined` where these have no limit of their own. */
   takeMessage(principal: Principal, now: Instant): Awaitable<Taken | Refused> | undefined {
     return this.#messages && this.store.take([takeOf(this.#messages, [principal.binding])], now)

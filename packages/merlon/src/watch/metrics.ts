@@ -230,6 +230,8 @@ const credentialReasons: ReadonlySet<string> = new Set([
   'token-algorithm',
   'token-type',
   'token-issuer',
+  'token-inactive',
+  'token-opaque',
   'token-audience',
   'token-times',
   'token-expired',
