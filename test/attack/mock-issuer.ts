@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   keySetOf,
@@ -9,6 +9,15 @@ import {
   thumbprintOf,
 } from '../../packages/merlon/src/identity/token.fixture.ts'
 import type { JsonObject } from '../../packages/merlon/src/identity/token-format.ts'
+
+/** With what a server asks it about opaque tokens, as its client `merlon`. */
+export const introspectionSecret = 'canary-Zk3pQ8vT5wXy'
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
 
 /** An issuer of tokens on a loopback address, with its metadata and its key set, that counts who asks. */
 export class MockIssuer {
@@ -21,6 +30,10 @@ export class MockIssuer {
   readonly client = pairOf('client')
   /** The paths that were asked for. */
   readonly asked: string[] = []
+  /** Opaque tokens, and what is said of them, or how that is answered. Others are not active. */
+  readonly opaque = new Map<string, JsonObject | RequestListener>()
+  /** The opaque tokens that were asked about. */
+  readonly askedAbout: string[] = []
   readonly #server: Server
 
   private constructor(server: Server, pair: Pair, rsa: Pair) {
@@ -35,11 +48,17 @@ export class MockIssuer {
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
     server.unref()
     const issuer = new MockIssuer(server, pairOf('issuer-1'), pairOf('issuer-rsa', 'RS256'))
-    server.on('request', (request, response) => {
+    server.on('request', async (request, response) => {
       issuer.asked.push(request.url ?? '')
+      if (request.method === 'POST' && request.url === '/introspect') {
+        const answer = issuer.#introspect(request.headers.authorization, await bodyOf(request))
+        if (typeof answer === 'function') return answer(request, response)
+        response.writeHead(answer === undefined ? 401 : 200, { 'Content-Type': 'application/json' })
+        return response.end(JSON.stringify(answer ?? {}))
+      }
       const document = issuer.#documents().get(request.url ?? '')
       response.writeHead(document === undefined ? 404 : 200, { 'Content-Type': 'application/json' })
-      response.end(document)
+      return response.end(document)
     })
     return issuer
   }
@@ -55,6 +74,11 @@ export class MockIssuer {
     return { ...about, role: 'Staff', scope: 'read write', ...more }
   }
 
+  /** What is said of an opaque token that is good at this address. */
+  active(audience: string, more: JsonObject = {}): JsonObject {
+    return { active: true, client_id: 'agent', token_type: 'Bearer', ...this.claims(audience, more) }
+  }
+
   get thumbprint(): string {
     return thumbprintOf(this.client)
   }
@@ -65,6 +89,15 @@ export class MockIssuer {
 
   close(): Promise<void> {
     return new Promise((closed) => this.#server.close(() => closed()))
+  }
+
+  /** `undefined` for who is not the client that may ask. */
+  #introspect(authorization: string | undefined, body: string): JsonObject | RequestListener | undefined {
+    const expected = Buffer.from(`merlon:${introspectionSecret}`).toString('base64')
+    if (authorization !== `Basic ${expected}`) return undefined
+    const token = new URLSearchParams(body).get('token') ?? ''
+    this.askedAbout.push(token)
+    return this.opaque.get(token) ?? { active: false }
   }
 
   #documents(): ReadonlyMap<string, string | Buffer> {

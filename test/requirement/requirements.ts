@@ -272,8 +272,9 @@ export const requirements = {
     source: 'MCP authorization, "Access Token Privilege Restriction"',
   },
   'RS-12': {
-    promise: 'A token is good until it ends, and no longer; whom it speaks for is refused at once, whoever issued it.',
-    source: 'OWASP ASVS 5.0 V7.4.1, V8.3.2',
+    promise:
+      'A token is good until it ends, and no longer; whom it speaks for is refused at once, whoever issued it. One that its issuer alone can read is good for half a minute after each yes of the issuer, what goes on with it included; a no, an outage or a doubt is never a yes.',
+    source: 'OWASP ASVS 5.0 V7.4.1, V8.3.2; RFC 7662 §2.2, §4',
   },
   'RS-13': {
     promise:

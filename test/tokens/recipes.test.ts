@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../packages/merlon/src/config/load.ts'
 import { ProofReplays } from '../../packages/merlon/src/identity/dpop.ts'
 import { foreignIssuer } from '../../packages/merlon/src/identity/foreign-issuer.ts'
+import { Asked, activeWith } from '../../packages/merlon/src/identity/introspection.fixture.ts'
+import { OpaqueVerifier } from '../../packages/merlon/src/identity/opaque-verifier.ts'
 import {
   keySetOf,
   now,
@@ -125,6 +127,42 @@ beforeAll(() => {
   project = mkdtempSync(join(tmpdir(), 'merlon-recipes-'))
 })
 afterAll(() => rmSync(project, { recursive: true, force: true }))
+
+test('RS-12: what the guide says of tokens that are not signed loads, and takes what their issuer says of them', async () => {
+  const section = guide.split(/^## /m).find((part) => part.startsWith('Ask the issuer about tokens')) ?? ''
+  writeFileSync(
+    join(project, 'merlon.config.json'),
+    codeBlocks(section).find(({ language }) => language === 'json')?.code ?? '',
+  )
+  const { config, warnings, secrets } = loadConfig({ project, env: { INTROSPECTION_SECRET: 'canary-of-the-client' } })
+  expect(warnings).toEqual([])
+  expect(secrets.introspectionSecret).toBe('canary-of-the-client')
+  const [settings] = config.identity.issuers
+  if (settings === undefined) return expect.unreachable('no issuer')
+  const asked = new Asked()
+  const about = { iss: settings.issuer, aud: [address], groups: ['all', 'mcp-users'], scope: 'openid read' }
+  asked.answers.set('opaque-token-of-ann-1', activeWith(about))
+  const parts = {
+    ...{ door: 'mcp' as const, origin: () => 'https://mcp.example', parse, replays: new ProofReplays() },
+    ...{ clock: () => now, steadyClock: () => now },
+  }
+  const issuer = foreignIssuer(settings, {
+    ...parts,
+    resource: () => expect.unreachable('the audience is given'),
+    roles: new Map(Object.entries(config.roles).map(([role, scopes]) => [role, scopeSet(scopes)])),
+    scopes: scopeSet(['read', 'write', 'admin']),
+    tenants: { tenantAt: () => ({ scopes: undefined }) },
+    subjects: { isBlocked: () => false },
+    report: (cause) => expect.unreachable(String(cause)),
+    introspection: asked.introspection,
+  })
+  const verifier = new OpaqueVerifier({ ...parts, issuer, opaque: issuer.opaque ?? expect.unreachable('not asked') })
+  expect(await verifier.verify('opaque-token-of-ann-1', 'bearer', shownWith())).toMatchObject({
+    ok: true,
+    principal: { id: 'https://id.example/acme#ann', tenant: 'acme', role: 'user', effective: new Set(['read']) },
+  })
+  expect(await verifier.verify('opaque-token-of-eve-1', 'bearer', shownWith())).toMatchObject({ ok: false })
+})
 
 test('the guide has a recipe for each of them', () => {
   expect([...recipes.keys()]).toEqual(Object.keys(makers))

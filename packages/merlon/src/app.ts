@@ -194,6 +194,7 @@ async function openParts(options: ServerOptions, lines: Writable) {
     return {
       ...common,
       ...{ project, config, limits: store, watch, mode, steadyClock, keys },
+      introspectionSecret: secrets.introspectionSecret,
       encryptionKeys: sealing.encryptionKeys,
       rootChange: sealing.rootChange,
       /** Told which sessions are remembered here, if any are. */

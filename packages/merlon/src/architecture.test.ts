@@ -144,6 +144,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     'installation/installation.ts:types',
     'serve/credentials.ts',
     'serve/end-withdrawn.ts',
+    'serve/failure-counter.ts',
     'serve/request-ids.ts',
     'every.ts',
     'guard',
@@ -223,6 +224,8 @@ const table: Readonly<Record<string, readonly string[]>> = {
   // What is withdrawn is known to one slice, and what was opened with it to another.
   'serve/end-withdrawn.ts': ['audit:types', 'dispatch/session-record.ts', 'identity', 'session:types'],
   'serve/credentials.ts': ['guard:types', 'identity', 'wire/json.ts'],
+  // Failures are counted by one slice, and what may be one is known to another.
+  'serve/failure-counter.ts': ['guard/proxy-ranges.ts', 'identity/introspection.ts:types', 'limit:types'],
   'every.ts': [],
   'serve/request-ids.ts': [],
   'serve/listener.ts': ['guard/own-hosts.ts'],

@@ -10,6 +10,7 @@ import { encryptionKeyCases } from './encryption-keys.ts'
 import { eventCases } from './events.ts'
 import { framingCases } from './framing.ts'
 import { hiddenCases } from './hidden.ts'
+import { introspectionCases } from './introspection.ts'
 import { keptSealedCases } from './kept-sealed.ts'
 import { limitCases } from './limits.ts'
 import { loadCases } from './load.ts'
@@ -35,6 +36,7 @@ export const cases: readonly AttackCase[] = [
   ...apiKeyCases,
   ...subjectCases,
   ...tokenCases,
+  ...introspectionCases,
   ...revocationCases,
   ...credentialCases,
   ...authorizationCases,

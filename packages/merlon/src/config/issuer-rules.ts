@@ -21,6 +21,11 @@ export const issuerRules: readonly Rule[] = [
             fix: 'Use https; to try things out on a loopback address set dangerouslyAllowHttp',
           },
         ),
+        ...when(!entry.dangerouslyAllowHttp && entry.introspection?.url.startsWith('http:') === true, {
+          paths: ['identity.issuers'],
+          says: `would show tokens of ${entry.issuer} without TLS`,
+          fix: 'Use https; to try things out on a loopback address set dangerouslyAllowHttp',
+        }),
       ]),
   },
   {

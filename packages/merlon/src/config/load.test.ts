@@ -189,6 +189,52 @@ describe('secrets', () => {
     )
   })
 
+  test('RS-12: the secret by which an issuer knows us is one, and is nowhere to be printed', () => {
+    const issuer = (more: object = {}) => ({ issuer: 'https://id.example', tenant: { value: 'default' }, ...more })
+    const introspection = (more: object = {}) => ({
+      introspection: {
+        ...{ url: 'https://id.example/introspect', clientId: 'merlon', clientSecret: 'env:MERLON_AT_ISSUER' },
+        ...more,
+      },
+    })
+    const listed = (...issuers: object[]) => own({ identity: { issuers } })
+    const two = listed(issuer({ issuer: 'https://other.example' }), issuer(introspection()))
+    const env = { MERLON_AT_ISSUER: `${canary}-of-the-issuer` }
+    const loaded = loadConfig(given(two, env))
+    expect(loaded.secrets.introspectionSecret).toBe(env.MERLON_AT_ISSUER)
+    expect(loaded.secrets.names).toEqual(['MERLON_AT_ISSUER'])
+    expect(JSON.stringify([loaded.config, loaded.secrets, loaded.warnings])).not.toContain(canary)
+    expect(loadConfig(given({})).secrets.introspectionSecret).toBeUndefined()
+
+    const at = 'merlon.config.json:3: identity.issuers'
+    const secret = `${at}.0.introspection.clientSecret`
+    const one = listed(issuer(introspection()))
+    expect(refusal(given(one))).toEqual([
+      `${secret}: env:MERLON_AT_ISSUER is not set. Set it in .env or in the environment, or leave the setting out (CA-004)`,
+    ])
+    for (const [text, says] of [
+      ['short', 'is not 8 to 512 printable characters'],
+      ['change-me-please', 'is a placeholder'],
+    ] as const)
+      expect(refusal(given(one, { MERLON_AT_ISSUER: text }))).toEqual([
+        `${secret}: env:MERLON_AT_ISSUER ${says}. Give the secret that the issuer shows for this client (CA-003)`,
+      ])
+    const plain = refusal(given(listed(issuer(introspection({ clientSecret: canary })))))
+    expect(plain.join('\n')).toContain('(CA-002)')
+    expect(plain.join('\n')).not.toContain(canary)
+    for (const url of [
+      'http://id.example/introspect',
+      'https://ann:x@id.example/',
+      'https://id.example/?a=b',
+      'file:///x',
+    ])
+      expect(refusal(given(listed(issuer(introspection({ url }))), env)), url).not.toEqual([])
+    const other = issuer({ issuer: 'https://other.example', ...introspection() })
+    expect(refusal(given(listed(issuer(introspection()), other), env)).join('\n')).toContain(
+      'identity.issuers: takes a list in which one issuer at most has introspection',
+    )
+  })
+
   test('the address of a Redis is one, and its password is nowhere to be printed', () => {
     const loaded = loadConfig(given({}, { REDIS_URL: 'rediss://:canary@redis.example' }))
     expect(loaded.config.store.redisUrl).toBe('env:REDIS_URL')

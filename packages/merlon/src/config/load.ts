@@ -16,7 +16,7 @@ import { ConfigError, type Problem, problemLine, saidOf } from './problem.ts'
 import { rules } from './rules.ts'
 import { type Config, configSchema } from './schema.ts'
 import { makeSecrets } from './secret-value.ts'
-import { resolveSecret, type SecretPath, Secrets, secretPaths, secretProblem } from './secrets.ts'
+import { resolveSecret, type SecretPath, Secrets, secretPaths, secretPathsOf, secretProblem } from './secrets.ts'
 import { settings } from './settings.ts'
 import { dotted, isObject, readEnvFile, readSource, type Source } from './source.ts'
 
@@ -219,7 +219,18 @@ function referencedNames(input: Record<string, unknown>, environment: Environmen
       if (typeof text === 'string' && text.startsWith('env:')) names.add(text.slice('env:'.length))
     }
   }
+  for (const text of clientSecretsIn(input)) if (text.startsWith('env:')) names.add(text.slice('env:'.length))
   return names
+}
+
+function clientSecretsIn({ identity }: Record<string, unknown>): readonly string[] {
+  const issuers: unknown = isObject(identity) ? identity['issuers'] : undefined
+  if (!Array.isArray(issuers)) return []
+  return issuers.flatMap((issuer: unknown) => {
+    const introspection = isObject(issuer) ? issuer['introspection'] : undefined
+    const text = isObject(introspection) ? introspection['clientSecret'] : undefined
+    return typeof text === 'string' ? [text] : []
+  })
 }
 
 /** The settings, with what the schema refused left at its default and named in `unsound`. */
@@ -250,7 +261,8 @@ function parseDraft(draft: Draft, problems: Problem[]): { config: Config; unsoun
 
 /** The rule of the audit that a value of this setting breaks when the schema refuses it. */
 function ruleOf(path: string): string | undefined {
-  if ((secretPaths as readonly string[]).includes(path)) return 'CA-002'
+  const secret = (secretPaths as readonly string[]).includes(path) || path.endsWith('.clientSecret')
+  if (secret) return 'CA-002'
   return path.startsWith('cors.allowedOrigins.') ? 'CA-106' : undefined
 }
 
@@ -266,11 +278,13 @@ function readSecrets(
 ): Secrets {
   const texts = new Map<SecretPath, string>()
   const references = new Map<SecretPath, string>()
-  for (const path of secretPaths) {
+  for (const path of secretPathsOf(config)) {
     const reference = referenceAt(config, path)
     if (reference === undefined) continue
     references.set(path, reference)
-    const at = { where: draft.whereOf(path.split('.')), path: draft.nameOf(path.split('.')) }
+    // In a list it stands where the list does.
+    const listed = path.startsWith('identity.issuers.') ? ['identity', 'issuers'] : undefined
+    const at = { where: draft.whereOf(listed ?? path.split('.')), path: listed ? path : draft.nameOf(path.split('.')) }
     const resolved = resolveSecret(reference, { project, environment, files })
     if ('says' in resolved) {
       problems.push({ ...at, ...resolved })
@@ -302,7 +316,9 @@ function readSecrets(
 }
 
 function referenceAt(config: Config, path: SecretPath): string | undefined {
-  return path.split('.').reduce<unknown>((node, key) => (isObject(node) ? node[key] : undefined), config) as
+  return path
+    .split('.')
+    .reduce<unknown>((node, key) => (isObject(node) || Array.isArray(node) ? node[key as never] : undefined), config) as
     | string
     | undefined
 }

@@ -7,6 +7,7 @@ const rule = (change: object) => ({ name: 'reports', per: ['principal' as const]
 function issuer(more: Partial<Issuer> = {}): Issuer {
   return { issuer: 'https://id.example', tenant: { value: 'default' }, ...more }
 }
+const introspection = (url: string) => ({ url, clientId: 'merlon', clientSecret: 'env:INTROSPECTION_SECRET' })
 type Issuer = NonNullable<NonNullable<ConfigInput['identity']>['issuers']>[number]
 
 type Row = [promise: string, bad: ConfigInput, good: ConfigInput]
@@ -155,6 +156,11 @@ const table: readonly Row[] = [
     'An issuer is listed once, and http to it is asked for by name.',
     { identity: { issuers: [issuer({ jwksUri: 'http://127.0.0.1:9/jwks' })] } },
     { identity: { issuers: [issuer({ jwksUri: 'http://127.0.0.1:9/jwks', dangerouslyAllowHttp: true })] } },
+  ],
+  [
+    'An issuer is listed once, and http to it is asked for by name.',
+    { identity: { issuers: [issuer({ introspection: introspection('http://127.0.0.1:9/introspect') })] } },
+    { identity: { issuers: [issuer({ introspection: introspection('https://id.example/introspect') })] } },
   ],
   [
     'What opens the MCP endpoint opens nothing at the control plane.',

@@ -37,6 +37,12 @@ export function webhookUrlProblem(text: string): string | undefined {
   return hash === '' ? undefined : 'holds a fragment, which is not sent'
 }
 
+/** What is wrong with the secret by which an issuer knows a client of its own, or nothing. It is the issuer that makes it. */
+export function clientSecretProblem(text: string): string | undefined {
+  if (placeholder.test(text)) return 'is a placeholder'
+  return /^[\x20-\x7e]{8,512}$/.test(text) ? undefined : 'is not 8 to 512 printable characters'
+}
+
 const loopbackNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** Text that is a secret itself: a key of ours, a private key, or an address with a password in it. */

@@ -5,7 +5,14 @@ import { secretOpenToOthers } from '../private-file.ts'
 import { parseKeyMaterial } from '../sealing/key-material.ts'
 import type { Environment } from './environment.ts'
 import type { ConfigFiles } from './files.ts'
-import { databaseUrlProblem, makeSecrets, redisUrlProblem, webhookUrlProblem } from './secret-value.ts'
+import type { Config } from './schema.ts'
+import {
+  clientSecretProblem,
+  databaseUrlProblem,
+  makeSecrets,
+  redisUrlProblem,
+  webhookUrlProblem,
+} from './secret-value.ts'
 
 /** The settings whose value is a reference to a secret. */
 export const secretPaths = [
@@ -17,7 +24,16 @@ export const secretPaths = [
   'alerts.webhook.url',
   'alerts.webhook.secret',
 ] as const
-export type SecretPath = (typeof secretPaths)[number]
+/** A secret that an issuer has given us stands with the issuer, wherever in the list that is. */
+export type SecretPath = (typeof secretPaths)[number] | `identity.issuers.${number}.introspection.clientSecret`
+
+/** The settings of this configuration whose value is a reference to a secret. */
+export function secretPathsOf({ identity }: Config): readonly SecretPath[] {
+  const asked = identity.issuers.flatMap(({ introspection }, at): SecretPath[] =>
+    introspection === undefined ? [] : [`identity.issuers.${at}.introspection.clientSecret`],
+  )
+  return [...secretPaths, ...asked]
+}
 
 /** What a reference leads to, or a sentence that says why it leads nowhere and does not quote it. */
 export type Resolved =
@@ -78,6 +94,12 @@ export class Secrets {
   /** Signs the notices of alerts. */
   get webhookKey(): KeyObject | undefined {
     return this.#key('alerts.webhook.secret')
+  }
+
+  /** With what the issuer that is asked about tokens knows us. Of issuers that are asked there is one at most. */
+  get introspectionSecret(): string | undefined {
+    for (const [path, text] of this.#texts) if (path.startsWith('identity.issuers.')) return text
+    return undefined
   }
 
   /** The environment of the process with `.env` beneath it: what `env:NAME` is looked up in. No prototype. */
@@ -145,6 +167,10 @@ export function secretProblem(path: SecretPath, text: string): { says: string; f
   if (path === 'alerts.webhook.url') {
     const says = webhookUrlProblem(text)
     return says === undefined ? undefined : { says, fix: 'Give an address such as https://alerts.example/merlon' }
+  }
+  if (path.startsWith('identity.issuers.')) {
+    const says = clientSecretProblem(text)
+    return says === undefined ? undefined : { says, fix: 'Give the secret that the issuer shows for this client' }
   }
   const material = parseKeyMaterial(text)
   return 'says' in material ? { says: material.says, fix: makeSecrets } : undefined

@@ -32,6 +32,7 @@ export const authenticate: Guard<Needs, Authenticated> = (call) => {
 export function admit({ gate, address }: Needs, verdict: Verdict): Awaitable<{ principal: Principal }> {
   if (verdict.ok) return { principal: verdict.principal }
   const { reason, credential } = verdict
+  if (verdict.counted) throw new Fault('credential.invalid', { reason, credential })
   const refuse = (answer: Taken | Refused): never => {
     if (answer.ok) throw new Fault('credential.invalid', { reason, credential })
     const { limit, retryAfterMs } = answer

@@ -39,6 +39,7 @@ import { statefulRevision, statefulVersions } from '../wire/revision-2025-11-25.
 import { statelessRevision } from '../wire/revision-2026-07-28.ts'
 import { loadAuthenticator, verifiers } from './credentials.ts'
 import { endWithdrawn } from './end-withdrawn.ts'
+import { failureCounter } from './failure-counter.ts'
 import { requestIds } from './request-ids.ts'
 
 export interface AssemblyOptions {
@@ -59,6 +60,8 @@ export interface AssemblyOptions {
   readonly mailbox: Mailbox | undefined
   /** Where calls are counted. */
   readonly limits: LimitStore
+  /** With what the issuer that is asked about tokens knows us, where there is one. */
+  readonly introspectionSecret: string | undefined
   readonly watch: Watch
   readonly mode: 'start' | 'dev'
   readonly log: Log
@@ -198,7 +201,10 @@ export async function assemble(
     roles,
     scopes: new Set([...builtInScopes, ...config.scopes]),
     clock,
-    report: (cause) => log.error({ err: cause }, 'the keys of an issuer cannot be read'),
+    steadyClock,
+    failures: failureCounter(limiter, steadyClock),
+    introspectionSecret: options.introspectionSecret,
+    report: (cause) => log.error({ err: cause }, 'an issuer cannot be asked'),
   })
   const gate: Gate = {
     clock,

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Authenticator, accept, reject } from '../identity/authenticator.ts'
 import { Doors } from '../identity/doors.ts'
 import type { IssuerSettings } from '../identity/foreign-issuer.ts'
+import { Asked, activeWith } from '../identity/introspection.fixture.ts'
 import {
   issuerUrl,
   keySetOf,
@@ -63,6 +64,9 @@ function verifierWith(more: Partial<CredentialParts> = {}, door: Door = 'mcp') {
     roles: new Map([['user', scopeSet(['read', 'write'])]]),
     scopes: scopeSet(['read', 'write', 'admin']),
     clock: () => now,
+    steadyClock: () => now,
+    failures: { networkOf: (address) => address, take: () => undefined, giveBack: () => undefined },
+    introspectionSecret: undefined,
     report: () => expect.unreachable(),
     fetch: published.fetch,
     ...more,
@@ -161,6 +165,65 @@ describe('the module of a project', () => {
       expect(await module(() => answer as never)('opaque')).toMatchObject({ ok: false })
     },
   )
+})
+
+describe('RS-12: the issuer that is asked about opaque tokens', () => {
+  const introspection = { url: `${issuerUrl}/introspect`, clientId: 'merlon' }
+  const opaque = 'opaque-token-of-ann-1'
+
+  function asking(more: Partial<CredentialParts> = {}, door: Door = 'mcp') {
+    const asked = new Asked()
+    asked.answers.set(opaque, activeWith())
+    const authenticate = vi.fn(() => accept({ subject: 'eve', scopes: ['read'], expiresAt: now + 1 }))
+    const issuers = [
+      { ...settings, issuer: 'https://first.example' },
+      { ...settings, introspection },
+    ]
+    const parts = {
+      issuers,
+      post: asked.post,
+      introspectionSecret: 'canary-of-the-client',
+      authenticator: { authenticate },
+    }
+    return { asked, authenticate, ...verifierWith({ ...parts, ...more }, door) }
+  }
+
+  test('is shown what is neither a key nor a signed token, and nobody else is, whatever it answers', async () => {
+    const { ask, asked, authenticate } = asking()
+    expect(await ask(opaque)).toMatchObject({ ok: true, principal: { id: `${issuerUrl}#ann` } })
+    expect(await ask('opaque-token-of-eve-1')).toMatchObject({ ok: false, reason: 'token-inactive' })
+    asked.answers.set('opaque-token-of-bob-1', new Error('down'))
+    const down = asking({ report: () => undefined })
+    down.asked.answers.set(opaque, new Error('down'))
+    await expect(down.ask(opaque)).rejects.toMatchObject({ code: 'store.unavailable' })
+    for (const each of [authenticate, down.authenticate]) expect(each).not.toHaveBeenCalled()
+    expect(asked.forms.map(({ url }) => url)).toEqual([introspection.url, introspection.url])
+  })
+
+  test('is shown no key, no signed token, and nothing of a header of its own', async () => {
+    const { ask, asked, authenticate } = asking()
+    expect(await ask('mrl_x-opaque-token-of-ann-1')).toMatchObject({ reason: 'unknown' })
+    expect(await ask(tokenOf(pair))).toMatchObject({ ok: true })
+    expect(await ask(tokenOf(pair, { iss: 'https://elsewhere.example' }))).toMatchObject({ ok: true })
+    expect(authenticate).toHaveBeenCalledTimes(1)
+    expect(await ask(opaque, 'header')).toMatchObject({ ok: true, principal: { id: 'eve' } })
+    expect(asked.count).toBe(0)
+  })
+
+  test('AD-01: opens the door that its answer names, and is asked at each', async () => {
+    const { ask, asked } = asking({}, 'control')
+    expect(await ask(opaque)).toMatchObject({ reason: 'token-audience' })
+    const aud = 'https://mcp.example:4001/api'
+    asked.answers.set(opaque, activeWith({ aud }))
+    expect(await ask(opaque)).toMatchObject({ ok: true })
+    const mcp = asking()
+    mcp.asked.answers.set(opaque, activeWith({ aud }))
+    expect(await mcp.ask(opaque)).toMatchObject({ reason: 'token-audience' })
+  })
+
+  test('is not asked without the secret of the client', () => {
+    expect(() => asking({ introspectionSecret: undefined })).toThrow('there is no secret')
+  })
 })
 
 describe('the door', () => {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import { ms, scope } from '../values.ts'
+import { ms, scope, secretReference } from '../values.ts'
 
 /*
  * Whose tokens are taken, and how they are read. What is left out denies: a token of an issuer that is not listed, of another
@@ -47,6 +47,17 @@ const issuer = z.strictObject({
   jwksUri: address
     .optional()
     .describe('Where the key set is. Default: where the metadata of the issuer says, at the same origin.'),
+  introspection: z
+    .strictObject({
+      url: address.describe('Where it is asked (RFC 7662).'),
+      clientId: z
+        .string()
+        .regex(/^[\x20-\x7e]{1,256}$/, 'printable ASCII characters')
+        .describe('As which of its clients we ask.'),
+      clientSecret: secretReference.describe('The secret of that client: env:NAME.'),
+    })
+    .optional()
+    .describe('Asks the issuer about tokens that are not signed. Default: such tokens are refused.'),
   tenant: z
     .union([
       z.strictObject({ value: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'the id of a tenant') }),
@@ -78,7 +89,7 @@ const issuer = z.strictObject({
   dangerouslyAllowHttp: z
     .boolean()
     .default(false)
-    .describe('Reads keys without TLS, from a loopback address alone: for trying things out.'),
+    .describe('Reads keys and asks about tokens without TLS, at a loopback address alone: for trying things out.'),
 })
 
 export const identity = z
@@ -97,7 +108,16 @@ export const identity = z
           .describe('How long a key signs tokens before the next takes its turn.'),
       })
       .prefault({}),
-    issuers: z.array(issuer).max(32).default([]).describe('Other issuers whose access tokens are taken.'),
+    issuers: z
+      .array(issuer)
+      .max(32)
+      // Nothing in such a token says whose it is, and to ask them all would show it to those whose it is not.
+      .refine(
+        (issuers) => issuers.filter(({ introspection }) => introspection !== undefined).length <= 1,
+        'a list in which one issuer at most has introspection',
+      )
+      .default([])
+      .describe('Other issuers whose access tokens are taken.'),
   })
   .prefault({})
 
