@@ -306,6 +306,11 @@ export const requirements = {
     promise: 'Guesses at passwords are limited and learn nothing, and keep no owner out.',
     source: 'OWASP ASVS 5.0 V6.3.1, V6.3.8',
   },
+  'AD-06': {
+    promise:
+      'A second factor is asked for where it is on, its codes are good once, and keys, roles and exports ask for it again.',
+    source: 'RFC 6238; OWASP ASVS 5.0 V6.3.3, V6.5.1, V7.5.3',
+  },
   'AD-09': {
     promise: 'An export as CSV holds no formula and no control character.',
     source: 'OWASP ASVS 5.0 V1.2.10',
