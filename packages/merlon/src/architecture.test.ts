@@ -20,6 +20,7 @@ const identityPorts = [
   'identity/installation-store.ts',
   'identity/key-store.ts',
   'identity/reach.ts',
+  'identity/second-factor-store.ts',
   'identity/sign-in-store.ts',
   'identity/signing-key-store.ts',
   'identity/subject-store.ts',

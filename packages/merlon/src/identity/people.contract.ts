@@ -146,7 +146,7 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
         expect(made).toBe('created')
         const eva = {
           ...{ id: 'usr_eva', tenant: 'a', name: 'eva', role: 'admin', status: 'active', email: 'eva@example.com' },
-          ...{ hasPassword: true, createdAt: now, updatedAt: now, version: 1 },
+          ...{ hasPassword: true, hasSecondFactor: false, createdAt: now, updatedAt: now, version: 1 },
         }
         expect(await all.users.findUserById('a', 'usr_eva')).toEqual(eva)
         expect(await all.users.findUserById(everyTenant, 'usr_eva')).toEqual(eva)
@@ -348,6 +348,145 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
       })
     })
 
+    describe('second factors', () => {
+      const confirmed = { sealed: 'sealed', step: 7, recoveryCodes: ['one', 'two'], keep: 'sgn_kept' }
+      const turnOn = async (user: NewUser = ann) => {
+        expect(await all.secondFactors.beginSecondFactor(user.tenant, user.id, 'sealed')).toBe(true)
+        expect(await all.secondFactors.confirmSecondFactor(user.tenant, user.id, confirmed, now)).toBe('on')
+      }
+      const factorOf = async (user: NewUser) => (await all.users.findLogin({ id: user.id }))?.secondFactor
+
+      it('AD-06: are asked for once they are confirmed, and one that is on is not begun anew', async () => {
+        expect(await factorOf(ann)).toBeUndefined()
+        expect(await all.secondFactors.beginSecondFactor('a', ann.id, 'first')).toBe(true)
+        expect(await all.secondFactors.beginSecondFactor('a', ann.id, 'sealed')).toBe(true)
+        expect(await factorOf(ann)).toEqual({ sealed: 'sealed', since: undefined, step: 0, recoveryCodes: [] })
+        expect(await all.users.findUserById('a', ann.id)).toMatchObject({ hasSecondFactor: false, version: 1 })
+        const confirm = (sealed: string, tenant = 'a') =>
+          all.secondFactors.confirmSecondFactor(tenant, ann.id, { ...confirmed, sealed }, now + 1)
+        expect([await confirm('first'), await confirm('sealed', 'b')]).toEqual(['changed', 'changed'])
+        expect(await confirm('sealed')).toBe('on')
+        expect(await factorOf(ann)).toEqual({
+          ...{ sealed: 'sealed', since: now + 1, step: 7, recoveryCodes: ['one', 'two'] },
+        })
+        expect(await all.users.findUserById('a', ann.id)).toMatchObject({ hasSecondFactor: true, version: 2 })
+        expect(await confirm('sealed')).toBe('changed')
+        expect(await all.secondFactors.beginSecondFactor('a', ann.id, 'third')).toBe(false)
+        expect(await all.secondFactors.beginSecondFactor('b', olga.id, 'third')).toBe(false)
+        expect(await all.secondFactors.beginSecondFactor('a', 'usr_nobody', 'third')).toBe(false)
+        expect(await all.secondFactors.listSecondFactors()).toEqual([{ user: ann.id, sealed: 'sealed' }])
+      })
+
+      it('AD-06: are confirmed by one of several servers at once', async () => {
+        const stores = await both()
+        await all.secondFactors.beginSecondFactor('a', ann.id, 'sealed')
+        const outcomes = await Promise.all(
+          Array.from({ length: 10 }, (_, i) =>
+            stores[i % 2]!.secondFactors.confirmSecondFactor(
+              'a',
+              ann.id,
+              { ...confirmed, recoveryCodes: [`${i}`] },
+              now,
+            ),
+          ),
+        )
+        expect(outcomes.filter((each) => each === 'on')).toHaveLength(1)
+        expect((await factorOf(ann))?.recoveryCodes).toEqual([String(outcomes.indexOf('on'))])
+      })
+
+      it('AD-06: end the sign-ins that were opened without them, but the one that is kept and confirmed', async () => {
+        for (const id of ['sgn_kept', 'sgn_other']) await signIn(ann, id)
+        await signIn(olga)
+        await turnOn()
+        expect(await all.signIns.findSignIn('sgn_kept')).toMatchObject({
+          ...{ confirmedAt: now, hasSecondFactor: true, revokedAt: undefined },
+        })
+        expect((await all.signIns.findSignIn('sgn_other'))?.revokedAt).toBe(now)
+        expect(await all.signIns.findSignIn('sgn_olga')).toMatchObject({ hasSecondFactor: false, revokedAt: undefined })
+        // Who was judged before it was on signs in again.
+        const late = { id: 'sgn_late', tenant: 'a', user: ann.id, expiresAt: now + 1, address: undefined }
+        expect(await all.signIns.createSignIn(late, 1, now)).toBe('changed')
+        expect(await all.signIns.createSignIn({ ...late, confirmedAt: now }, 2, now)).toBe('created')
+        expect((await all.signIns.findSignIn('sgn_late'))?.confirmedAt).toBe(now)
+      })
+
+      it('AD-06: take a step once, whichever of two servers it is shown to, and none before it', async () => {
+        const stores = await both()
+        await turnOn()
+        const spend =
+          (step: number, sealed = 'sealed', id = ann.id) =>
+          (_: unknown, i: number) =>
+            stores[i % 2]!.secondFactors.spendStep(id, sealed, step)
+        const raced = await Promise.all(Array.from({ length: 50 }, spend(8)))
+        expect(raced.filter(Boolean)).toHaveLength(1)
+        expect(await spend(8)(0, 0)).toBe(false)
+        expect(await spend(7)(0, 1)).toBe(false)
+        expect(await spend(9, 'another')(0, 0)).toBe(false)
+        expect(await spend(9, 'sealed', olga.id)(0, 0)).toBe(false)
+        expect(await spend(9)(0, 1)).toBe(true)
+        expect((await factorOf(ann))?.step).toBe(9)
+        await all.secondFactors.beginSecondFactor('a', olga.id, 'begun')
+        expect(await spend(9, 'begun', olga.id)(0, 0)).toBe(false)
+      })
+
+      it('AD-06: take each recovery code once, whichever of two servers it is shown to, and lose no other', async () => {
+        const stores = await both()
+        await turnOn()
+        const spend = (digest: string, i = 0, sealed = 'sealed') =>
+          stores[i % 2]!.secondFactors.spendRecoveryCode(ann.id, sealed, digest)
+        expect([await spend('three'), await spend(''), await spend('one', 0, 'another')]).toEqual([false, false, false])
+        const raced = await Promise.all(Array.from({ length: 20 }, (_, i) => spend(i % 4 < 2 ? 'one' : 'two', i)))
+        expect(raced.filter(Boolean)).toHaveLength(2)
+        expect((await factorOf(ann))?.recoveryCodes).toEqual([])
+        expect(await spend('one')).toBe(false)
+        expect((await all.users.findLogin({ id: ann.id }))?.user.version).toBe(2)
+      })
+
+      it('AD-06: are taken away from the version that was judged, and end the sign-ins', async () => {
+        await turnOn()
+        for (const id of ['sgn_kept', 'sgn_other']) await signIn(ann, id)
+        const remove = (tenant: string, only: { expected?: number; keep?: string }) =>
+          all.secondFactors.removeSecondFactor(tenant, ann.id, only, now + 1)
+        expect(await remove('b', {})).toBe('unknown')
+        expect(await remove('a', { expected: 1 })).toBe('changed')
+        expect(await remove('a', { expected: 2, keep: 'sgn_kept' })).toBe('removed')
+        expect(await factorOf(ann)).toBeUndefined()
+        expect(await all.users.findUserById('a', ann.id)).toMatchObject({ hasSecondFactor: false, version: 3 })
+        expect((await all.signIns.findSignIn('sgn_kept'))?.revokedAt).toBeUndefined()
+        expect((await all.signIns.findSignIn('sgn_other'))?.revokedAt).toBe(now + 1)
+        expect(await remove('a', {})).toBe('off')
+        expect(await all.secondFactors.spendStep(ann.id, 'sealed', 99)).toBe(false)
+        expect(await all.secondFactors.spendRecoveryCode(ann.id, 'sealed', 'one')).toBe(false)
+      })
+
+      it('AU-11: are gone with the password, when their user becomes an operator or is removed', async () => {
+        await turnOn()
+        await turnOn(bea)
+        await all.users.setPassword('a', ann.id, { digest: '$new' }, now)
+        expect(await factorOf(ann)).toBeDefined()
+        await all.users.updateUser('a', ann.id, { role: 'operator' }, {}, now)
+        expect(await factorOf(ann)).toBeUndefined()
+        expect(await all.users.findUserById('a', ann.id)).toMatchObject({ hasSecondFactor: false })
+        await all.users.removeUser('b', bea.id, {}, now)
+        expect(await all.secondFactors.listSecondFactors()).toEqual([])
+      })
+
+      it('AD-06: are confirmed in an open sign-in, within its tenant alone, and nobody is told', async () => {
+        await signIn(ann)
+        const before = await revision()
+        const confirm = (tenant: string, id = 'sgn_ann', at = now + 1) => all.signIns.confirmSignIn(tenant, id, at)
+        expect([await confirm('b'), await confirm('a', 'sgn_none'), await confirm('a', 'sgn_ann', now + hour)]).toEqual(
+          [...[false, false, false]],
+        )
+        expect((await all.signIns.findSignIn('sgn_ann'))?.confirmedAt).toBeUndefined()
+        expect(await confirm('a')).toBe(true)
+        expect((await (await another()).signIns.findSignIn('sgn_ann'))?.confirmedAt).toBe(now + 1)
+        expect(await revision()).toBe(before)
+        await all.signIns.revokeSignIn('a', 'sgn_ann', now + 2)
+        expect(await confirm('a', 'sgn_ann', now + 3)).toBe(false)
+      })
+    })
+
     describe('agents', () => {
       it('belong to a user of their tenant, and are read as they were written', async () => {
         expect(await all.agents.createAgent({ ...bot, owner: bea.id }, now)).toBe('owner-unknown')
@@ -422,6 +561,7 @@ export function peopleContract(name: string, open: () => Promise<IdentityOpened>
         expect(await all.signIns.findSignIn('sgn_1')).toEqual({
           ...{ id: 'sgn_1', tenant: 'a', user: ann.id, address: '192.0.2.1', createdAt: now, expiresAt: now + hour },
           ...{ revokedAt: undefined, tenantStatus: 'active', tenantScopes: ['read'], holder: ann },
+          hasSecondFactor: false,
         })
         expect(await all.signIns.findSignIn('constructor')).toBeUndefined()
         const elsewhere = { id: 'sgn_2', tenant: 'b', user: ann.id, expiresAt: now + 1, address: undefined }

@@ -22,6 +22,8 @@ export interface SignInStore {
   listSignIns(query: SignInQuery): Promise<readonly SignIn[]>
   /** The same revoke twice is one revoke: the first moment stays. */
   revokeSignIn(tenant: TenantReach, id: string, now: Instant): Promise<SignIn | undefined>
+  /** Notes that the user showed the second factor in it. `false` where it is not there or has ended. */
+  confirmSignIn(tenant: TenantReach, id: string, now: Instant): Promise<boolean>
   /** Ends all of a user but `keep`. Answers how many there were. */
   revokeSignIns(tenant: TenantReach, user: string, keep: string | undefined, now: Instant): Promise<number>
 }
@@ -34,6 +36,8 @@ export interface NewSignIn {
   readonly expiresAt: Instant
   /** From where: an IPv4 address, or the network of an IPv6 one. */
   readonly address: string | undefined
+  /** When the user showed the second factor in it last. */
+  readonly confirmedAt?: Instant | undefined
 }
 
 export interface SignIn extends NewSignIn {
@@ -44,6 +48,8 @@ export interface SignIn extends NewSignIn {
 /** A sign-in with all that decides whether it is good. */
 export interface SignInRecord extends SignIn {
   readonly holder: CredentialUser
+  /** Whether the holder has a second factor now. */
+  readonly hasSecondFactor: boolean
   readonly tenantStatus: TenantStatus
   /** What the tenant is limited to; `undefined`: nothing. */
   readonly tenantScopes: readonly string[] | undefined

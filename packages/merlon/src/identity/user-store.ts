@@ -1,6 +1,7 @@
 import type { Instant } from '../call.ts'
 import { adminScope } from '../policy/scopes.ts'
 import type { PageQuery, TenantReach, Updated } from './reach.ts'
+import type { SecondFactor } from './second-factor-store.ts'
 import type { TenantStatus } from './tenant-store.ts'
 
 /** Where users are kept. For what every verb promises, see `key-store.ts`. A removed user is as if it had never been. */
@@ -12,8 +13,8 @@ export interface UserStore {
   findLogin(login: Login): Promise<LoginRecord | undefined>
   listUsers(query: UserQuery): Promise<readonly User[]>
   /**
-   * Disabling a user ends their sign-ins. Becoming an operator takes keys, sign-ins and password, which administrators of the
-   * tenant may have. The last active operator of the installation stays one; and of the roles named in `administrators` the tenant keeps an
+   * Disabling a user ends their sign-ins. Becoming an operator takes keys, sign-ins, password and second factor, which
+   * administrators of the tenant may have. The last active operator of the installation stays one; and of the roles named in `administrators` the tenant keeps an
    * active user, if it has one.
    */
   updateUser(
@@ -64,6 +65,8 @@ export interface User extends CredentialUser {
   readonly email: string | undefined
   /** Whether there is a password to sign in with. */
   readonly hasPassword: boolean
+  /** Whether a code is asked for beside the password. */
+  readonly hasSecondFactor: boolean
   readonly createdAt: Instant
   readonly updatedAt: Instant
   /** Counts its changes. */
@@ -111,6 +114,7 @@ export interface LoginRecord {
   readonly user: User
   readonly tenantStatus: TenantStatus
   readonly password: string | undefined
+  readonly secondFactor: SecondFactor | undefined
 }
 
 /** The role that reaches every tenant. What it may do there, its scopes say, as for every role. */

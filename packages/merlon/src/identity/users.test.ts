@@ -23,7 +23,7 @@ describe('the operations on users', () => {
       ok: true,
       user: {
         ...{ id: expect.stringMatching(/^usr_[0-9A-Za-z]{12}$/), ...asked, status: 'active', email: 'eve@example.com' },
-        ...{ hasPassword: true, createdAt: start, updatedAt: start, version: 1 },
+        ...{ hasPassword: true, hasSecondFactor: false, createdAt: start, updatedAt: start, version: 1 },
       },
     })
     expect(people.lines()).toEqual(['user.create intended', 'user.create done'])

@@ -1,7 +1,9 @@
+import type { Instant } from '../../call.ts'
 import type { Agent } from '../../identity/agent-store.ts'
 import type { FactName } from '../../identity/installation-store.ts'
 import type { ApiKey, RetiredSecret } from '../../identity/key-store.ts'
 import { everyTenant, type PageQuery, type TenantReach } from '../../identity/reach.ts'
+import type { SecondFactor } from '../../identity/second-factor-store.ts'
 import type { SignIn } from '../../identity/sign-in-store.ts'
 import type { SigningKey } from '../../identity/signing-key-store.ts'
 import type { SubjectBlock } from '../../identity/subject-store.ts'
@@ -16,6 +18,7 @@ export interface Stored<Shown> {
 
 export interface StoredUser extends Stored<User> {
   readonly password: string | undefined
+  readonly secondFactor?: SecondFactor | undefined
   readonly removed: boolean
 }
 
@@ -40,6 +43,14 @@ export class IdentityState {
   readonly blocks = new Map<string, Stored<SubjectBlock>>()
   readonly signingKeys = new Map<string, SigningKey>()
   revision = 0
+
+  /** Ends the sign-ins of a user but `keep`, with the change that is the reason. */
+  endSignIns(user: string, keep: string | undefined, now: Instant): void {
+    for (const [id, { shown }] of this.signIns) {
+      if (shown.user !== user || id === keep || shown.revokedAt !== undefined) continue
+      this.signIns.set(id, { shown: { ...shown, revokedAt: now }, changed: this.revision })
+    }
+  }
 }
 
 export function isWithin(reach: TenantReach, tenant: string): boolean {

@@ -7,6 +7,7 @@ import type { NewUser } from '../../identity/user-store.ts'
 import { IdentityState } from './identity-state.ts'
 import { MemoryKeyStore } from './key-store.ts'
 import { MemoryAgentStore, MemoryTenantStore, MemoryUserStore } from './people-stores.ts'
+import { MemorySecondFactorStore } from './second-factor-store.ts'
 import { MemorySignInStore } from './sign-in-store.ts'
 import { MemorySubjectStore } from './subject-store.ts'
 
@@ -16,6 +17,7 @@ export function memoryIdentity(state = new IdentityState()): IdentityStores {
     installation: new MemoryInstallationStore(state),
     tenants: new MemoryTenantStore(state),
     users: new MemoryUserStore(state),
+    secondFactors: new MemorySecondFactorStore(state),
     agents: new MemoryAgentStore(state),
     keys: new MemoryKeyStore(state),
     signIns: new MemorySignInStore(state),

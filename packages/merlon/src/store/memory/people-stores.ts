@@ -94,7 +94,7 @@ export class MemoryUserStore implements UserStore {
   /** As `createUser`, where it is known that nothing is in the way. */
   putUser({ password, email, ...user }: NewUser, now: Instant): void {
     const shown: User = {
-      ...{ ...user, email, hasPassword: password !== undefined },
+      ...{ ...user, email, hasPassword: password !== undefined, hasSecondFactor: false },
       ...{ createdAt: now, updatedAt: now, version: 1 },
     }
     this.#state.users.set(user.id, { shown, password, removed: false, changed: ++this.#state.revision })
@@ -116,7 +116,7 @@ export class MemoryUserStore implements UserStore {
     })
     if (found === undefined) return undefined
     const { status } = this.#state.tenants.get(found.shown.tenant)!.shown
-    return { user: found.shown, tenantStatus: status, password: found.password }
+    return { user: found.shown, tenantStatus: status, password: found.password, secondFactor: found.secondFactor }
   }
 
   async listUsers(query: UserQuery): Promise<readonly User[]> {
@@ -141,17 +141,18 @@ export class MemoryUserStore implements UserStore {
       ...before.shown,
       ...change,
       ...(email === undefined ? {} : { email: email ?? undefined }),
-      ...(rises ? { hasPassword: false } : {}),
+      ...(rises ? { hasPassword: false, hasSecondFactor: false } : {}),
       updatedAt: now,
       version: before.shown.version + 1,
     }
     const taken = this.#taken({ ...shown, email: email ?? undefined })
     if (taken !== undefined) return { outcome: taken }
-    const refused = this.#replace(before, { ...before, shown, ...(rises ? { password: undefined } : {}) }, only)
+    const lost = rises ? { password: undefined, secondFactor: undefined } : {}
+    const refused = this.#replace(before, { ...before, shown, ...lost }, only)
     if (refused !== undefined) return { outcome: refused }
     if (rises) this.#revokeKeys(id, now, (key) => key.agent === undefined)
     // A user who is let in again signs in again.
-    if (shown.status === 'disabled' || rises) this.#endSignIns(id, undefined, now)
+    if (shown.status === 'disabled' || rises) this.#state.endSignIns(id, undefined, now)
     return { outcome: 'updated', value: shown }
   }
 
@@ -168,7 +169,7 @@ export class MemoryUserStore implements UserStore {
     const version = before.shown.version + 1
     const shown = { ...before.shown, hasPassword: true, updatedAt: now, version }
     this.#replace(before, { ...before, shown, password: digest }, {})
-    this.#endSignIns(id, keep, now)
+    this.#state.endSignIns(id, keep, now)
     return 'set'
   }
 
@@ -185,11 +186,12 @@ export class MemoryUserStore implements UserStore {
     if (typeof before === 'string') return { outcome: before }
     const shown: User = {
       ...before.shown,
-      ...{ name: `!${id}`, email: undefined, hasPassword: false, status: 'disabled' as const },
+      ...{ name: `!${id}`, email: undefined, hasPassword: false, hasSecondFactor: false, status: 'disabled' as const },
       updatedAt: now,
       version: before.shown.version + 1,
     }
-    const refused = this.#replace(before, { ...before, shown, password: undefined, removed: true }, only)
+    const nothing = { password: undefined, secondFactor: undefined }
+    const refused = this.#replace(before, { ...before, shown, ...nothing, removed: true }, only)
     if (refused !== undefined) return { outcome: refused }
     const changed = this.#state.revision
     this.#revokeKeys(id, now, () => true)
@@ -197,7 +199,7 @@ export class MemoryUserStore implements UserStore {
       if (agent.shown.owner !== id || agent.removed) continue
       this.#state.agents.set(agentId, { shown: { ...agent.shown, status: 'inactive' }, removed: true, changed })
     }
-    this.#endSignIns(id, undefined, now)
+    this.#state.endSignIns(id, undefined, now)
     return { outcome: 'updated', value: before.shown }
   }
 
@@ -205,13 +207,6 @@ export class MemoryUserStore implements UserStore {
     for (const [id, key] of this.#state.keys) {
       if (key.shown.owner !== owner || key.shown.revokedAt !== undefined || !isMeant(key.shown)) continue
       this.#state.keys.set(id, { ...key, shown: { ...key.shown, revokedAt: now }, changed: this.#state.revision })
-    }
-  }
-
-  #endSignIns(user: string, keep: string | undefined, now: Instant): void {
-    for (const [id, { shown }] of this.#state.signIns) {
-      if (shown.user !== user || id === keep || shown.revokedAt !== undefined) continue
-      this.#state.signIns.set(id, { shown: { ...shown, revokedAt: now }, changed: this.#state.revision })
     }
   }
 

@@ -50,6 +50,7 @@ export class MemorySignInStore implements SignInStore {
     return {
       ...signIn,
       holder: { id: user.id, tenant: user.tenant, name: user.name, role: user.role, status: user.status },
+      hasSecondFactor: user.hasSecondFactor,
       tenantStatus: tenant.status,
       tenantScopes: tenant.scopes,
     }
@@ -74,6 +75,15 @@ export class MemorySignInStore implements SignInStore {
     const signIn = this.#state.signIns.get(id)?.shown
     if (signIn === undefined || !isWithin(tenant, signIn.tenant)) return undefined
     return signIn.revokedAt === undefined ? this.#revoke(id, ++this.#state.revision, now) : signIn
+  }
+
+  async confirmSignIn(tenant: TenantReach, id: string, now: Instant): Promise<boolean> {
+    checkReach(tenant)
+    const signIn = this.#state.signIns.get(id)
+    if (signIn === undefined || !isWithin(tenant, signIn.shown.tenant)) return false
+    if (signIn.shown.revokedAt !== undefined || signIn.shown.expiresAt <= now) return false
+    this.#state.signIns.set(id, { ...signIn, shown: { ...signIn.shown, confirmedAt: now } })
+    return true
   }
 
   async revokeSignIns(tenant: TenantReach, user: string, keep: string | undefined, now: Instant): Promise<number> {

@@ -3,6 +3,7 @@ import { SqlAgentStore } from './agent-store.ts'
 import { openDatabase, type SqlDatabase, type SqlTarget } from './database.ts'
 import { SqlInstallationStore } from './installation-store.ts'
 import { SqlKeyStore } from './key-store.ts'
+import { SqlSecondFactorStore } from './second-factor-store.ts'
 import { SqlSignInStore } from './sign-in-store.ts'
 import { SqlSigningKeyStore } from './signing-key-store.ts'
 import { SqlSubjectStore } from './subject-store.ts'
@@ -20,6 +21,7 @@ export function sqlIdentity(database: SqlDatabase): IdentityStores {
     installation: new SqlInstallationStore(database),
     tenants: new SqlTenantStore(database),
     users: new SqlUserStore(database),
+    secondFactors: new SqlSecondFactorStore(database),
     agents: new SqlAgentStore(database),
     keys: new SqlKeyStore(database),
     signIns: new SqlSignInStore(database),

@@ -10,6 +10,7 @@ import { keptKeys } from './migrations/0008-kept-keys.ts'
 import { openers } from './migrations/0009-openers.ts'
 import { toldChanges } from './migrations/0010-told-changes.ts'
 import { mailOwners } from './migrations/0011-mail-owners.ts'
+import { secondFactor } from './migrations/0012-second-factor.ts'
 import { everyTenantMark, tenantSetting } from './row-security.ts'
 import type { Tables } from './tables.ts'
 
@@ -50,6 +51,7 @@ const migrations: readonly Migration[] = [
   openers,
   toldChanges,
   mailOwners,
+  secondFactor,
 ]
 
 /** Any number that no other program is likely to lock in the same database. */

@@ -13,6 +13,7 @@ import {
 } from '../../identity/sign-in-store.ts'
 import { type Act, Acts, limitOf, Refused } from './acts.ts'
 import { reaching, type SqlDatabase } from './database.ts'
+import { actWithin } from './row-security.ts'
 import type { Tables } from './tables.ts'
 
 type RecordRow = Selectable<Tables['sign_ins']> & {
@@ -21,6 +22,7 @@ type RecordRow = Selectable<Tables['sign_ins']> & {
   status: 'active' | 'disabled'
   tenant_status: 'active' | 'suspended'
   tenant_scopes: string | null
+  second_factor_at: number | null
 }
 
 export class SqlSignInStore implements SignInStore {
@@ -39,7 +41,7 @@ export class SqlSignInStore implements SignInStore {
   ): Promise<'created' | 'user-unknown' | 'changed'> {
     checkReach(signIn.tenant)
     return this.#acts.change<'created' | 'user-unknown' | 'changed'>(signIn.tenant, async (act, changed) => {
-      const { id, tenant, user, expiresAt, address = null } = signIn
+      const { id, tenant, user, expiresAt, address = null, confirmedAt = null } = signIn
       const holder = await act
         .selectFrom('users')
         .innerJoin('tenants', 'tenants.id', 'users.tenant')
@@ -61,6 +63,7 @@ export class SqlSignInStore implements SignInStore {
           created_at: now,
           expires_at: expiresAt,
           revoked_at: null,
+          confirmed_at: confirmedAt,
           changed,
         })
         .execute()
@@ -77,6 +80,7 @@ export class SqlSignInStore implements SignInStore {
       return {
         ...signInOf(row),
         holder: { id: user_id, tenant, name, role, status },
+        hasSecondFactor: row.second_factor_at !== null,
         tenantStatus: row.tenant_status,
         tenantScopes: limitOf(row.tenant_scopes),
       }
@@ -119,6 +123,22 @@ export class SqlSignInStore implements SignInStore {
       await act.updateTable('sign_ins').set({ revoked_at: now, changed }).where('id', '=', id).execute()
       return { ...signIn, revokedAt: now }
     })
+  }
+
+  confirmSignIn(tenant: TenantReach, id: string, now: Instant): Promise<boolean> {
+    checkReach(tenant)
+    // It is read anew whenever it is asked for, so nobody has to be told.
+    return reaching(() =>
+      actWithin(this.#acts.database, tenant, async (act) => {
+        let signIns = act.updateTable('sign_ins').set({ confirmed_at: now }).where('id', '=', id)
+        if (tenant !== everyTenant) signIns = signIns.where('tenant', '=', tenant)
+        const { numUpdatedRows } = await signIns
+          .where('revoked_at', 'is', null)
+          .where('expires_at', '>', now)
+          .executeTakeFirst()
+        return numUpdatedRows === 1n
+      }),
+    )
   }
 
   async revokeSignIns(tenant: TenantReach, user: string, keep: string | undefined, now: Instant): Promise<number> {
@@ -164,7 +184,7 @@ function recordQuery(db: Kysely<Tables>) {
     .innerJoin('users as user', (on) => on.onRef('user.id', '=', 'own.user_id').onRef('user.tenant', '=', 'own.tenant'))
     .innerJoin('tenants as tenant', 'tenant.id', 'own.tenant')
     .selectAll('own')
-    .select(['user.name', 'user.role', 'user.status'])
+    .select(['user.name', 'user.role', 'user.status', 'user.second_factor_at'])
     .select(['tenant.status as tenant_status', 'tenant.scopes as tenant_scopes'])
     .where('own.id', '=', '')
     .compile()
@@ -179,5 +199,6 @@ function signInOf(row: Selectable<Tables['sign_ins']>): SignIn {
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at ?? undefined,
+    confirmedAt: row.confirmed_at ?? undefined,
   }
 }

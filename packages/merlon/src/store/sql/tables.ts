@@ -21,6 +21,14 @@ export interface Tables {
     role: string
     status: 'active' | 'disabled'
     password: string | null
+    /** The sealed secret. */
+    second_factor: Generated<string | null>
+    /** Null: it was begun, and is not asked for. */
+    second_factor_at: Generated<number | null>
+    /** The last that was used. */
+    second_factor_step: Generated<number>
+    /** Digests. */
+    recovery_codes: Generated<string>
     created_at: number
     updated_at: number
     version: number
@@ -74,6 +82,7 @@ export interface Tables {
     created_at: number
     expires_at: number
     revoked_at: number | null
+    confirmed_at: number | null
     changed: number
   }
   blocked_subjects: {

@@ -16,8 +16,10 @@ import {
 } from '../../identity/user-store.ts'
 import { type Act, Acts, Refused } from './acts.ts'
 import { reaching, type SqlDatabase } from './database.ts'
+import { endSignIns } from './ended-sign-ins.ts'
 import { hasOperator } from './operators.ts'
 import { actWithin } from './row-security.ts'
+import { noSecondFactor, secondFactorOf } from './second-factor-store.ts'
 import type { Tables } from './tables.ts'
 
 export class SqlUserStore implements UserStore {
@@ -69,7 +71,14 @@ export class SqlUserStore implements UserStore {
       else if ('id' in login) users = users.where('users.id', '=', login.id)
       else users = users.where('users.tenant', '=', login.tenant).where('users.name', '=', login.name)
       const row = await users.executeTakeFirst()
-      return row && { user: userOf(row), tenantStatus: row.tenant_status, password: row.password ?? undefined }
+      return (
+        row && {
+          user: userOf(row),
+          tenantStatus: row.tenant_status,
+          password: row.password ?? undefined,
+          secondFactor: secondFactorOf(row),
+        }
+      )
     })
   }
 
@@ -106,7 +115,7 @@ export class SqlUserStore implements UserStore {
           ...(change.email === undefined ? {} : { email: change.email }),
           ...(role === undefined ? {} : { role }),
           ...(status === undefined ? {} : { status }),
-          ...(rises ? { password: null } : {}),
+          ...(rises ? { password: null, ...noSecondFactor } : {}),
           updated_at: now,
           version: before.version + 1,
           changed,
@@ -165,7 +174,7 @@ export class SqlUserStore implements UserStore {
       await act
         .updateTable('users')
         .set({
-          ...{ name: `!${id}`, email: null, password: null, status: 'disabled' as const },
+          ...{ name: `!${id}`, email: null, password: null, ...noSecondFactor, status: 'disabled' as const },
           ...{ removed_at: now, updated_at: now, version: before.version + 1, changed },
         })
         .where('id', '=', id)
@@ -245,18 +254,6 @@ async function revokeKeys(act: Act, owner: string, which: 'own' | 'all', changed
   await keys.where('revoked_at', 'is', null).execute()
 }
 
-async function endSignIns(
-  act: Act,
-  user: string,
-  keep: string | undefined,
-  changed: number,
-  now: Instant,
-): Promise<void> {
-  let open = act.updateTable('sign_ins').set({ revoked_at: now, changed }).where('user_id', '=', user)
-  if (keep !== undefined) open = open.where('id', '!=', keep)
-  await open.where('revoked_at', 'is', null).execute()
-}
-
 export async function insertUser(act: Act, user: NewUser, changed: number, now: Instant): Promise<void> {
   const { id, tenant, name, role, status, email = null, password = null } = user
   await act
@@ -274,6 +271,7 @@ function userOf(row: UserRow): User {
     ...{ id, tenant, name, role, status },
     email: row.email ?? undefined,
     hasPassword: row.password !== null,
+    hasSecondFactor: row.second_factor_at !== null,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     version,
