@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { operations, operationsByName } from '../../packages/merlon/src/admin/operations.ts'
+import { stepAt, totpCode } from '../../packages/merlon/src/identity/totp.ts'
 import type { Answer, Asking, Who, World } from './world.ts'
 import { foreignIssuer, openWorld, recordsOf } from './world.ts'
 
@@ -53,6 +54,7 @@ describe('what belongs to another tenant', () => {
 
   test('AU-05: every operation that names something is here', () => {
     expect(named.map(({ name }) => name)).toEqual([
+      'users.remove-second-factor',
       'users.get',
       'users.update',
       'users.set-password',
@@ -553,6 +555,135 @@ describe('the socket of the data folder', () => {
       success: true,
     })
     expect(record).not.toHaveProperty('tenant')
+  })
+})
+
+describe('a second factor', () => {
+  const password = 'a long enough sentence'
+
+  /** An operator with a second factor, in a sign-in that was confirmed just now. */
+  async function enrolled() {
+    const name = unique()
+    const email = `${name.replace(' ', '-')}@example.com`
+    const { id } = await made('users.create', { body: { tenant: 'a', name, role: 'operator', email, password } })
+    const who: Who = { ...world.who('operator'), user: id, email, credential: (await world.signIn(email)).token }
+    const ask = (operation: string, asking: Asking = {}) => world.ask(who, operationsByName.get(operation)!, asking)
+    const begun = JSON.parse((await ask('second-factor.begin', { body: { password } })).text) as { secret: string }
+    const secret = bytesOf(begun.secret)
+    const code = (steps = 0) => totpCode(secret, stepAt(world.clock.now) + steps)
+    const confirmed = await ask('second-factor.confirm', { body: { code: code() } })
+    expect(confirmed.status, confirmed.text).toBe(200)
+    const { recoveryCodes } = JSON.parse(confirmed.text) as { recoveryCodes: readonly string[] }
+    return { id, name, email, who, ask, code, secret: begun.secret, recoveryCodes }
+  }
+  const bytesOf = (written: string) => {
+    const bits = [...written].map((each) =>
+      'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(each).toString(2).padStart(5, '0'),
+    )
+    return Buffer.from((bits.join('').match(/.{8}/g) ?? []).map((each) => Number.parseInt(each, 2)))
+  }
+  const login = async (body: object) => {
+    const answer = await asked('local operator', 'auth.login', { body })
+    return [answer.status, problem(answer)['code']]
+  }
+
+  test('AD-06: is asked for once the password was right, and each code opens one sign-in', async () => {
+    const { email, code, recoveryCodes } = await enrolled()
+    expect(await login({ email, password })).toEqual([401, 'SECOND_FACTOR_REQUIRED'])
+    expect(await login({ email, password: 'another sentence' })).toEqual([401, 'LOGIN_REFUSED'])
+    expect(await login({ email, password: 'another sentence', code: code(1) })).toEqual([401, 'LOGIN_REFUSED'])
+    // The code that turned it on is used.
+    expect(await login({ email, password, code: code() })).toEqual([401, 'LOGIN_REFUSED'])
+    expect(await login({ email, password, code: code(1) })).toEqual([200, undefined])
+    expect(await login({ email, password, code: code(1) })).toEqual([401, 'LOGIN_REFUSED'])
+    expect(await login({ email, password, code: recoveryCodes[0] })).toEqual([200, undefined])
+    expect(await login({ email, password, code: recoveryCodes[0] })).toEqual([401, 'LOGIN_REFUSED'])
+    expect(await login({ email: world.who('a.read').email, password, code: '000000' })).toEqual([200, undefined])
+  })
+
+  const bodies: Readonly<Record<string, object>> = {
+    'users.create': { name: 'mallory', role: 'operator' },
+    'users.update': { role: 'operator' },
+    'users.set-password': { password: 'quite another sentence' },
+    'api-keys.create': { name: 'mallory', scopes: ['read'] },
+    'api-keys.update': { scopes: ['read'] },
+  }
+  const asking = operations.filter(({ confirmed }) => confirmed !== undefined)
+
+  test('AD-06: what gives rights, changes keys or takes them out is asked for with it again after ten minutes', async () => {
+    expect(asking.map(({ name }) => name)).toEqual([
+      'users.remove-second-factor',
+      'users.create',
+      'users.update',
+      'users.set-password',
+      'api-keys.create',
+      'api-keys.update',
+      'api-keys.regenerate',
+      'audit.export',
+      'audit.key',
+      'signing-keys.rotate',
+      'signing-keys.retire',
+      'encryption-keys.rotate',
+      'encryption-keys.retire',
+      'encryption-keys.destroy',
+      'encryption-keys.rewrap',
+    ])
+    const { id, who, ask, code } = await enrolled()
+    const make = () => ask('api-keys.create', { body: { name: unique(), scopes: ['read'] } })
+    expect((await make()).status).toBe(201)
+    world.clock.now += 600_000
+    const keys = async () => (await made('api-keys.list', { query: { owner: id } })) as unknown as { items: object[] }
+    const before = (await keys()).items.length
+    for (const { name, versioned } of asking) {
+      const answer = await ask(name, {
+        params: { id: world.who('b.read').user ?? '' },
+        ...(bodies[name] === undefined ? {} : { body: bodies[name] }),
+        ...(versioned ? { headers: { 'If-Match': '"1"' } } : {}),
+      })
+      expect([name, answer.status, problem(answer)['code']]).toEqual([name, 403, 'CONFIRMATION_REQUIRED'])
+    }
+    expect((await keys()).items.length).toBe(before)
+    // What gives nobody anything goes on.
+    expect((await ask('users.list')).status).toBe(200)
+    const { version } = await made('users.get', { params: { id } })
+    const renamed = { params: { id }, body: { name: unique() }, headers: { 'If-Match': `"${version}"` } }
+    expect((await ask('users.update', renamed)).status).toBe(200)
+    const wrong = await ask('auth.confirm', { body: { code: '000000' } })
+    expect([wrong.status, problem(wrong)['code']]).toEqual([400, 'INVALID_FIELDS'])
+    expect((await make()).status).toBe(403)
+    const confirmed = await ask('auth.confirm', { body: { code: code() } })
+    expect([confirmed.status, confirmed.text]).toEqual([
+      200,
+      JSON.stringify({ confirmedUntil: new Date(world.clock.now + 600_000).toISOString() }),
+    ])
+    expect((await make()).status).toBe(201)
+    expect(who.kind).toBe('key')
+  })
+
+  test('AD-06: a key of such a user, and the local operator, are asked for none', async () => {
+    const { id } = await enrolled()
+    const owned = { owner: id, name: unique(), scopes: ['read', 'write', 'admin'], use: 'control' }
+    const { key } = await made('api-keys.create', { body: owned })
+    const by = { ...world.who('operator'), credential: key }
+    const body = { name: unique(), scopes: ['read'] }
+    expect((await world.ask(by, operationsByName.get('api-keys.create')!, { body })).status).toBe(201)
+    const confirmed = await world.ask(by, operationsByName.get('auth.confirm')!, { body: { code: '000000' } })
+    expect(confirmed.status).toBe(404)
+  })
+
+  test('AD-06: its secret and its codes are in the answers that show them, and nowhere else', async () => {
+    const { ask, secret, recoveryCodes, code } = await enrolled()
+    const answers = [
+      await ask('auth.me'),
+      await ask('users.list', { query: { limit: 200 } }),
+      await ask('second-factor.begin', { body: { password } }),
+      await ask('second-factor.remove', { body: { code: code(1) } }),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 409, 204])
+    await recordsOf(world, answers)
+    const told = JSON.stringify([answers.map(({ text }) => text), world.records()])
+    for (const each of [secret, code(1), ...recoveryCodes]) expect(told).not.toContain(each)
+    expect(told).toContain('user.second-factor-remove')
   })
 })
 

@@ -75,6 +75,36 @@ const table: Readonly<Record<string, Row>> = {
     status: 404,
     but: { 'a.write by token': 200, 'a.admin by token': 200, 'operator by token': 200 },
   },
+  'auth.confirm': {
+    takes: 'any',
+    status: 404,
+    asking: () => ({ body: { code: '000000' } }),
+    // They have no second factor.
+    but: { 'a.write by token': 409, 'a.admin by token': 409, 'operator by token': 409 },
+  },
+  'second-factor.begin': {
+    takes: 'any',
+    status: 404,
+    asking: () => ({ body: { password: 'a long enough sentence' } }),
+    but: { 'a.write by token': 201, 'a.admin by token': 201, 'operator by token': 201 },
+  },
+  'second-factor.confirm': {
+    takes: 'any',
+    status: 404,
+    // To succeed would ask for it from now on: that is held elsewhere.
+    asking: async (world, who) => {
+      const begin = operationsByName.get('second-factor.begin')!
+      await world.ask(who, begin, { body: { password: 'a long enough sentence' } })
+      return { body: { code: 'not one' } }
+    },
+    but: { 'a.write by token': 400, 'a.admin by token': 400, 'operator by token': 400 },
+  },
+  'second-factor.remove': {
+    takes: 'any',
+    status: 404,
+    asking: () => ({ body: { code: '000000' } }),
+    but: { 'a.write by token': 409, 'a.admin by token': 409, 'operator by token': 409 },
+  },
   'auth.change-password': {
     takes: 'write',
     // To succeed would end the other sign-ins: that is held elsewhere.
@@ -95,6 +125,7 @@ const table: Readonly<Record<string, Row>> = {
     status: 204,
     asking: byId(someUser, { body: { password: 'another long sentence' } }),
   },
+  'users.remove-second-factor': { takes: 'admin', status: 409, asking: byId(someUser) },
   'users.remove': { takes: 'admin', status: 204, asking: byId(someUser) },
   'roles.list': { takes: 'read', status: 200 },
   'tenants.list': { takes: 'admin', status: 200 },

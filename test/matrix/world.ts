@@ -51,6 +51,8 @@ export interface World {
   /** The control plane as the local operator. */
   readonly local: Control
   readonly everyone: readonly Who[]
+  /** Of the server. */
+  readonly clock: { now: number }
   who(name: string): Who
   ask(who: Who, operation: Operation, asking?: Asking): Promise<Answer>
   send(who: Who, method: string, path: string, asking?: Asking): Promise<Answer>
@@ -239,6 +241,7 @@ export async function openWorld(settings: ConfigInput = {}): Promise<World> {
     server,
     local,
     everyone,
+    clock,
     who: whoIs,
     send,
     ask: (who, { method, path }, asking = {}) =>

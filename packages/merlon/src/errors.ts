@@ -208,6 +208,15 @@ export const errors = {
     says: 'The name or the password is not right.',
     fix: 'Try again, or ask an administrator for a new password.',
   },
+  'second-factor.required': {
+    http: 401,
+    rpc: 40104,
+    code: 'SECOND_FACTOR_REQUIRED',
+    blame: 'caller',
+    retry: false,
+    says: 'The password is right, and a code of the second factor is needed.',
+    fix: 'Send the code of your authenticator app, or a recovery code, as code.',
+  },
   'credential.doubled': {
     http: 400,
     rpc: 40001,
@@ -467,6 +476,15 @@ export const errors = {
     retry: false,
     says: 'You may not do that.',
     fix: 'Ask someone who holds what it takes.',
+  },
+  'confirmation.required': {
+    http: 403,
+    rpc: 40307,
+    code: 'CONFIRMATION_REQUIRED',
+    blame: 'caller',
+    retry: false,
+    says: 'It takes a sign-in that was confirmed with the second factor in the last ten minutes.',
+    fix: 'Send a code to POST /api/auth/confirm (merlon confirm), and ask again.',
   },
   'change.conflict': {
     http: 409,

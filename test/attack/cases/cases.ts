@@ -19,6 +19,7 @@ import { originCases } from './origin-and-host.ts'
 import { pathCases } from './paths.ts'
 import { revocationCases } from './revocation.ts'
 import { sealedStateCases } from './sealed-state.ts'
+import { secondFactorCases } from './second-factors.ts'
 import { sessionCases } from './sessions.ts'
 import { subjectCases } from './subjects.ts'
 import { tokenCases } from './tokens.ts'
@@ -50,6 +51,7 @@ export const cases: readonly AttackCase[] = [
   ...loadCases,
   ...limitCases,
   ...controlCases,
+  ...secondFactorCases,
   ...configurationCases,
   ...webSocketCases,
 ]

@@ -89,6 +89,19 @@ function listingOf(context: ControlContext, { tenant, user, owner, agent }: Name
   return user === undefined ? { ...rest, tenant } : { ...rest, tenant: tenant ?? homeOf(context), user }
 }
 
+/** To call it otherwise or to switch it off gives nobody anything: that need not wait for a code. */
+function grants({ scopes, addressRanges, isActive, lifetime }: z.output<typeof keyChange>): boolean {
+  return [scopes, addressRanges, lifetime].some((each) => each !== undefined) || isActive === true
+}
+
+const keyChange = z.strictObject({
+  name: name.optional(),
+  scopes: scopes.optional(),
+  addressRanges: addressRanges.nullable().optional(),
+  isActive: z.boolean().optional(),
+  lifetime: lifetime.optional(),
+})
+
 export const apiKeyOperations: readonly Operation[] = [
   operation({
     name: 'api-keys.list',
@@ -119,6 +132,7 @@ export const apiKeyOperations: readonly Operation[] = [
     path: '/api/api-keys',
     summary: 'Makes an API key for yourself, a user or an agent. Nobody grants more than they hold.',
     access: write,
+    confirmed: true,
     status: 201,
     creates: true,
     refuses: ['change.forbidden', 'change.conflict', 'entry.unknown'],
@@ -171,16 +185,11 @@ export const apiKeyOperations: readonly Operation[] = [
     path: '/api/api-keys/{id}',
     summary: 'Changes an API key. What is absent stays; `"addressRanges": null` lifts that limit.',
     access: write,
+    confirmed: grants,
     versioned: true,
     refuses: ['change.forbidden', 'change.conflict', 'entry.unknown'],
     params: byId,
-    body: z.strictObject({
-      name: name.optional(),
-      scopes: scopes.optional(),
-      addressRanges: addressRanges.nullable().optional(),
-      isActive: z.boolean().optional(),
-      lifetime: lifetime.optional(),
-    }),
+    body: keyChange,
     answer: apiKey,
     run: async ({ parts, actor }, { params, body: { isActive, ...rest }, version }) =>
       show(done(await parts.keys.updateKey(params.id, given({ ...rest, active: isActive }), actor, version)).key),
@@ -191,6 +200,7 @@ export const apiKeyOperations: readonly Operation[] = [
     path: '/api/api-keys/{id}/regenerate',
     summary: 'Gives an API key a new secret. The old one stays good for the grace.',
     access: write,
+    confirmed: true,
     status: 200,
     creates: true,
     refuses: ['change.forbidden', 'change.conflict', 'entry.unknown'],

@@ -101,6 +101,7 @@ export const auditOperations: readonly Operation[] = [
     path: '/api/audit/export',
     summary: 'All records that fit, oldest first, as JSON lines or CSV.',
     access: admin,
+    confirmed: true,
     media: 'application/jsonl; charset=utf-8',
     query: z.strictObject({ ...filter, format: z.enum(['jsonl', 'csv']).optional() }),
     run: (context, { query }) => {
@@ -130,6 +131,7 @@ export const auditOperations: readonly Operation[] = [
     path: '/api/audit/key',
     summary: 'The public key that heads are verified with.',
     ...forOperators,
+    confirmed: true,
     answer: z.strictObject({ algorithm: z.literal('Ed25519'), publicKey: z.string().describe('PEM.') }),
     run: ({ parts }) => ({ algorithm: 'Ed25519' as const, publicKey: parts.auditReader.publicKey }),
   }),

@@ -6,6 +6,7 @@ import type { Door } from '../identity/verdict.ts'
 import { invalid } from './fields.ts'
 import { type ControlContext, type Operation, operation, write } from './operation.ts'
 import { done } from './refused.ts'
+import { code } from './second-factor.ts'
 import { id, time, timeOf } from './shapes.ts'
 import { password, showUser, user } from './users.ts'
 
@@ -37,9 +38,12 @@ function doorOf({ parts }: ControlContext, asked: string | undefined): Door {
   ])
 }
 
+/** Of no matter where the user has no second factor: who may be asked for one is not told before the password. */
+const proofs = { password, code: code.optional(), resource }
+
 const signIn = z.union([
-  z.strictObject({ email: z.string().min(1).max(254), password, resource }),
-  z.strictObject({ tenant: z.string().min(1).max(64), name: z.string().min(1).max(64), password, resource }),
+  z.strictObject({ email: z.string().min(1).max(254), ...proofs }),
+  z.strictObject({ tenant: z.string().min(1).max(64), name: z.string().min(1).max(64), ...proofs }),
 ])
 
 export const authOperations: readonly Operation[] = [
@@ -47,9 +51,10 @@ export const authOperations: readonly Operation[] = [
     name: 'auth.login',
     method: 'POST',
     path: '/api/auth/login',
-    summary: 'Signs in with a password, and answers a short-lived access token.',
+    summary:
+      'Signs in with a password, and a code where the user has a second factor, and answers a short-lived access token.',
     access: 'open',
-    refuses: ['login.refused', 'rate.exceeded'],
+    refuses: ['login.refused', 'second-factor.required', 'rate.exceeded'],
     bodyBytesMax: 4_096,
     body: signIn,
     answer: z.strictObject({ ...issued, signIn: id, signInExpiresAt: time, user }),

@@ -57,6 +57,8 @@ const algorithms: Readonly<Record<KeptPurpose, string>> = {
   'request-state': 'AES-256-GCM',
   cursor: 'AES-256-GCM',
   'signing-key': 'AES-256-GCM',
+  'second-factor': 'AES-256-GCM',
+  'recovery-code': 'HMAC-SHA-256',
   'audit-head': 'Ed25519',
   'audit-digest': 'HMAC-SHA-256',
 }
@@ -140,6 +142,7 @@ export const encryptionKeyOperations: readonly Operation[] = [
     path: '/api/encryption-keys',
     summary: 'Puts a new key in the place of each that seals. What the old ones sealed is sealed anew by and by.',
     ...forOperators,
+    confirmed: true,
     refuses: ['entry.unknown'],
     body: z
       .strictObject({
@@ -166,6 +169,7 @@ export const encryptionKeyOperations: readonly Operation[] = [
     path: '/api/encryption-keys/{id}/retire',
     summary: 'Erases a replaced key that nothing needs. Refused while a record needs it.',
     ...forOperators,
+    confirmed: true,
     refuses: ['entry.unknown', 'change.conflict'],
     params: byId,
     answer: ended,
@@ -179,6 +183,7 @@ export const encryptionKeyOperations: readonly Operation[] = [
     summary:
       'Erases a key, as retire does. By force at once, and also one that records need: they are lost, and sessions among them end.',
     ...forOperators,
+    confirmed: true,
     refuses: ['entry.unknown', 'change.conflict'],
     params: byId,
     body: z
@@ -196,12 +201,15 @@ export const encryptionKeyOperations: readonly Operation[] = [
     ...forOperators,
     answer: z.strictObject({ ok: z.boolean(), items: z.array(finding) }),
     run: async ({ parts }) => {
-      const signing = await parts.signingKeys.verify()
+      const sealedBy: Readonly<Record<string, { readonly records: number; readonly unreadable: number }>> = {
+        'signing-key': await parts.signingKeys.verify(),
+        'second-factor': await parts.secondFactors.verify(),
+      }
       const kept = await parts.rootChange.verify()
       const items: z.input<typeof finding>[] = [
         ...kept.map(({ key: { purpose }, usable }) => ({
           ...{ id: purpose, purpose, state: 'sealing' as const, usable },
-          ...(purpose === 'signing-key' ? signing : { records: 0, unreadable: 0 }),
+          ...(sealedBy[purpose] ?? { records: 0, unreadable: 0 }),
         })),
         ...(await parts.encryptionKeys.verify()).map(({ tenant, ...rest }) => ({
           ...rest,
@@ -217,6 +225,7 @@ export const encryptionKeyOperations: readonly Operation[] = [
     path: '/api/encryption-keys/rewrap',
     summary: 'Puts the next root key in the place of the present one. What is sealed stays; every key is wrapped anew.',
     ...forOperators,
+    confirmed: true,
     refuses: ['change.conflict'],
     body: z
       .strictObject({

@@ -56,7 +56,7 @@ function described(operation: Operation): Json {
     operationId: name,
     tags: [tagOf(operation)],
     summary,
-    description: `It takes ${accessText(operation)}.`,
+    description: `It takes ${accessText(operation)}.${operation.confirmed === undefined ? '' : confirmedText}`,
     ...(access === 'open' ? { security: [] } : {}),
     ...(typeof access === 'object' ? { 'x-scope': access.scope } : {}),
     ...(reach === 'installation' ? { 'x-reach': reach } : {}),
@@ -77,6 +77,9 @@ function described(operation: Operation): Json {
     responses: responsesOf(operation),
   }
 }
+
+const confirmedText =
+  ' A sign-in of a user with a second factor must have been confirmed with it in the last ten minutes (`auth.confirm`).'
 
 /** What it takes, in words. */
 export function accessText({ access, reach }: Pick<Operation, 'access' | 'reach'>): string {
@@ -143,6 +146,7 @@ function refusalsOf(operation: Operation): ReadonlySet<ErrorCode> {
   const known: ErrorCode[] = ['fields.invalid', 'rate.exceeded', 'capacity.exceeded', 'store.unavailable', 'internal']
   if (access !== 'open') known.push('credential.missing', 'credential.invalid', 'scope.missing')
   if (reach === 'installation') known.push('change.forbidden')
+  if (operation.confirmed !== undefined) known.push('confirmation.required')
   if (body !== undefined) known.push('body.malformed', 'body.too-large', 'media-type.refused')
   if (versioned) known.push('version.missing', 'version.stale')
   if (creates) known.push('attempt.reused')

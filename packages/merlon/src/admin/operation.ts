@@ -71,6 +71,8 @@ export interface Operation extends Parts {
   readonly versioned: boolean
   /** Whether it makes something new, so that a caller may name its attempt with Idempotency-Key. */
   readonly creates: boolean
+  /** Whether, by its body, a sign-in of a user with a second factor must have been confirmed with it lately. Undefined: never. */
+  readonly confirmed: ((body: never) => boolean) | undefined
   /** What it refuses beside what any operation may. */
   readonly refuses: readonly ErrorCode[]
   readonly bodyBytesMax: number
@@ -96,6 +98,8 @@ export interface OperationSpec<
   readonly media?: string
   readonly versioned?: boolean
   readonly creates?: boolean
+  /** Where it depends on what is asked, a rule over the body. */
+  readonly confirmed?: true | ((body: z.output<Body>) => boolean)
   readonly refuses?: readonly ErrorCode[]
   readonly bodyBytesMax?: number
   readonly always?: boolean
@@ -138,6 +142,7 @@ export function operation<
     media: spec.media,
     versioned: spec.versioned ?? false,
     creates: spec.creates ?? false,
+    confirmed: spec.confirmed === true ? () => true : (spec.confirmed as Operation['confirmed']),
     refuses: spec.refuses ?? [],
     bodyBytesMax: spec.bodyBytesMax ?? bodyBytesMax,
     always: spec.always ?? false,

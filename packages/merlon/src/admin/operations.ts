@@ -6,6 +6,7 @@ import { documentOperations } from './documents.ts'
 import { encryptionKeyOperations } from './encryption-keys.ts'
 import type { Operation } from './operation.ts'
 import { roleOperations } from './roles.ts'
+import { secondFactorOperations } from './second-factor.ts'
 import { sessionOperations } from './sessions.ts'
 import { signInOperations } from './sign-ins.ts'
 import { signingKeyOperations } from './signing-keys.ts'
@@ -17,6 +18,7 @@ import { watchOperations } from './watch.ts'
 /** Everything that the control plane does. The HTTP API, the OpenAPI document, the page and the command line are made from it. */
 export const operations: readonly Operation[] = [
   ...authOperations,
+  ...secondFactorOperations,
   ...userOperations,
   ...roleOperations,
   ...tenantOperations,

@@ -4,6 +4,7 @@ import type { Clock, ScopeSet } from '../call.ts'
 import type { Agents } from '../identity/agents.ts'
 import type { Doors } from '../identity/doors.ts'
 import type { Keys } from '../identity/keys.ts'
+import type { SecondFactors } from '../identity/second-factors.ts'
 import type { SignIns } from '../identity/sign-ins.ts'
 import type { SigningKeys } from '../identity/signing-keys.ts'
 import type { Subjects } from '../identity/subjects.ts'
@@ -33,6 +34,7 @@ export interface ControlParts {
   readonly agents: Agents
   readonly keys: Keys
   readonly signIns: SignIns
+  readonly secondFactors: SecondFactors
   readonly subjects: Subjects
   readonly tokens: Tokens
   readonly doors: Doors

@@ -65,8 +65,8 @@ function checkScope(principal: Principal, requirement: Requirement): void {
 }
 
 /**
- * Does what is asked, or throws a Fault. In this order: may they, is all of it well formed, is it what they think it is;
- * then once. What was done is on record before it is answered.
+ * Does what is asked, or throws a Fault. In this order: may they, is all of it well formed, is it what they think it is,
+ * is it they who sit there; then once. What was done is on record before it is answered.
  */
 export async function perform(operation: Operation, asked: Asked, parts: ControlParts): Promise<Performed> {
   const principal = asked.principal ?? nobody
@@ -84,6 +84,8 @@ export async function perform(operation: Operation, asked: Asked, parts: Control
     address: asked.address,
     credential: asked.credential,
   }
+  if (operation.confirmed?.(input.body as never) && !(await parts.secondFactors.isConfirmed(context.actor)))
+    throw new Fault('confirmation.required')
   const make = async () => (await operation.run(context, input as never)) as unknown
   if (operation.media !== undefined) {
     const document = (await make()) as Document

@@ -19,13 +19,14 @@ export const user = z.strictObject({
   role: z.string(),
   status: z.enum(['active', 'disabled']),
   hasPassword: z.boolean().describe('Whether the user can sign in with a password.'),
+  hasSecondFactor: z.boolean().describe('Whether a code is asked for beside it.'),
   createdAt: time,
   updatedAt: time,
   version,
 })
 
 export function showUser(found: User): z.input<typeof user> {
-  const { id, tenant, name, email, role, status, hasPassword, createdAt, updatedAt, version } = found
+  const { id, tenant, name, email, role, status, hasPassword, hasSecondFactor, createdAt, updatedAt, version } = found
   return {
     id,
     tenant,
@@ -34,6 +35,7 @@ export function showUser(found: User): z.input<typeof user> {
     role,
     status,
     hasPassword,
+    hasSecondFactor,
     createdAt: timeOf(createdAt),
     updatedAt: timeOf(updatedAt),
     version,
@@ -95,6 +97,7 @@ export const userOperations: readonly Operation[] = [
     path: '/api/users',
     summary: 'Makes a user.',
     access: admin,
+    confirmed: true,
     status: 201,
     creates: true,
     refuses: ['change.forbidden', 'change.conflict', 'entry.unknown'],
@@ -129,6 +132,7 @@ export const userOperations: readonly Operation[] = [
     path: '/api/users/{id}',
     summary: 'Changes name, e-mail, role or status of a user. What is absent stays; `"email": null` takes it away.',
     access: admin,
+    confirmed: ({ role }) => role !== undefined,
     versioned: true,
     refuses: ['change.forbidden', 'change.conflict', 'entry.unknown'],
     params: byId,
@@ -148,6 +152,7 @@ export const userOperations: readonly Operation[] = [
     path: '/api/users/{id}/password',
     summary: 'Gives a user a new password and ends their sign-ins.',
     access: admin,
+    confirmed: true,
     refuses: ['change.forbidden', 'entry.unknown', 'version.stale'],
     params: byId,
     body: z.strictObject({ password }),

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { ControlInput } from '../admin/control.ts'
+import { type ControlInput, ControlRefusal, type Problem } from '../admin/control.ts'
 import { operationsByName } from '../admin/operations.ts'
 import { type CliContext, CliError, mustConfirm } from './context.ts'
 import { addFlags, type Flag, type FlagTable, flagsOf, readFlags, takes } from './operation-flags.ts'
@@ -81,6 +81,8 @@ export interface ControlCommand {
   readonly exitCode?: (answer: Thing) => number
   /** Adds to what was given, or refuses it. */
   readonly prepare?: (input: Mutable, run: Run) => Promise<void> | void
+  /** Adds what a refusal asks for, and answers whether to send it once more. */
+  readonly again?: (refusal: Problem, input: Mutable, run: Run) => Promise<boolean>
   /** The answer is no JSON, and is printed as it comes. */
   readonly raw?: true
   /** The columns of a list. */
@@ -239,7 +241,11 @@ async function runCommand({ context, exitWith, noun, spec, flags, words, options
       })
       if (last !== '\n') await context.write('\n')
     } else {
-      const { body } = await asking.control.call(spec.operation, requestOf(spec.operation, input))
+      const send = () => asking.control.call(spec.operation, requestOf(spec.operation, input))
+      const { body } = await send().catch(async (thrown: unknown) => {
+        if (!(thrown instanceof ControlRefusal) || !(await spec.again?.(thrown.problem, input, run))) throw thrown
+        return send()
+      })
       const answer = (body ?? {}) as Thing
       if (!options.json) context.out(spec.says?.(answer, run) ?? lines(answer))
       else if (body !== undefined) context.out(json(body))

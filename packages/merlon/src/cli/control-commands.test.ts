@@ -34,15 +34,17 @@ describe('the commands of the control plane', () => {
     const secrets = operations.flatMap((operation) =>
       flagsOf(operation).flatMap(({ field, secret }) => (secret ? [`--${field}`] : [])),
     )
-    expect([...new Set(secrets)].sort()).toEqual(['--current', '--key', '--next', '--password'])
+    expect([...new Set(secrets)].sort()).toEqual(['--code', '--current', '--key', '--next', '--password'])
     const flags = new Set(registered().flatMap(({ options }) => options.map(({ long }) => long)))
-    // `audit query --key` is the id of a key.
-    const ids = registered().filter((command) => command.options.some(({ long }) => long === '--key'))
-    expect(ids.map((command) => `${command.parent?.name()} ${command.name()}`)).toEqual([
-      'audit query',
-      'audit tail',
-      'audit export',
-    ])
+    // `audit query --key` is the id of a key, and its `--code` what a caller was told.
+    for (const flag of ['--key', '--code']) {
+      const others = registered().filter((command) => command.options.some(({ long }) => long === flag))
+      expect(others.map((command) => `${command.parent?.name()} ${command.name()}`)).toEqual([
+        'audit query',
+        'audit tail',
+        'audit export',
+      ])
+    }
     for (const flag of ['--current', '--next', '--password']) expect(flags.has(flag), flag).toBe(false)
   })
 

@@ -7,6 +7,7 @@ import { generateKeysNoun } from './generate-keys.ts'
 import { keyNoun } from './key.ts'
 import { ownNoun } from './own.ts'
 import { roleNoun } from './role.ts'
+import { secondFactorNoun } from './second-factor.ts'
 import { serverNoun } from './server-state.ts'
 import { sessionNoun } from './session.ts'
 import { signInNoun, signInsOfUserNoun } from './sign-in.ts'
@@ -24,6 +25,7 @@ export const groups: ReadonlyMap<string, readonly Noun[]> = new Map([
   ['role', [roleNoun]],
   ['session', [sessionNoun]],
   ['sign-in', [signInNoun]],
+  ['second-factor', [secondFactorNoun]],
   ['subject', [subjectNoun]],
   ['signing-key', [signingKeyNoun]],
   ['encryption-key', [encryptionKeyNoun]],

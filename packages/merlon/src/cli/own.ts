@@ -1,7 +1,9 @@
 import { CliError } from './context.ts'
 import type { Noun } from './control-command.ts'
-import { mustHaveTwo } from './secret-input.ts'
+import { codeWords } from './second-factor.ts'
+import { isGiven, mustHaveSecret, mustHaveTwo, readTwoLines, withSecret } from './secret-input.ts'
 
+const password = { word: 'password', question: 'Password' } as const
 const newPassword = { word: 'password', question: 'New password', twice: true } as const
 
 /** Signing in and out at a control plane elsewhere. The local operator needs neither. */
@@ -22,17 +24,39 @@ export const ownNoun: Noun = {
         'body.email': { does: 'the e-mail of the user' },
         'body.resource': { does: 'the address that the token is for (default: the control plane)' },
       },
-      prepare: ({ body }) => {
+      more: (command) => withSecret(command, codeWords),
+      prepare: async ({ body }, { context, options }) => {
         if (body['email'] === undefined && (body['tenant'] === undefined || body['name'] === undefined)) {
           throw new CliError('nobody is named', 'try --email you@company.example, or --tenant and --name', {
             exitCode: 2,
           })
         }
+        if (options['passwordStdin'] && options['codeStdin']) {
+          const [first, second] = await readTwoLines(context, 'write the password there, and then the code')
+          Object.assign(body, { password: first, code: second })
+          return
+        }
+        body['password'] = await mustHaveSecret(context, options, password)
+        if (isGiven(options, codeWords.word)) body['code'] = await mustHaveSecret(context, options, codeWords)
       },
-      secret: { word: 'password', question: 'Password' },
+      secret: { ...password, prepared: true },
+      // Who has no second factor is not asked for a code, and who has one is asked when the password was right.
+      again: async ({ code }, { body }, { context }) => {
+        if (code !== 'SECOND_FACTOR_REQUIRED' || !context.interactive) return false
+        body['code'] = await mustHaveSecret(context, {}, codeWords)
+        return true
+      },
       says: ({ accessToken }) => String(accessToken),
       aside: ({ expiresAt }) =>
         `signed in until ${expiresAt}; give the token to other commands in MERLON_TOKEN, it is shown this once`,
+    },
+    {
+      name: 'confirm',
+      operation: 'auth.confirm',
+      unknown: noSignIn,
+      does: 'show your second factor again, for what asks for it within the next ten minutes',
+      secret: codeWords,
+      says: ({ confirmedUntil }) => `confirmed until ${confirmedUntil}`,
     },
     {
       name: 'renew',

@@ -44,16 +44,22 @@ function wordsOf(problem: Problem, asked: Asked): { says: string; hint: string }
   const says = plain(sentence(problem.detail ?? problem.title))
   switch (problem.status) {
     case 401:
+      if (problem.code === 'SECOND_FACTOR_REQUIRED')
+        return { says, hint: 'give it with --code-stdin or --code-file, or run it where it can ask' }
       if (problem.code === 'LOGIN_REFUSED') return { says, hint: 'look at both, and try again' }
       return {
         says: 'the server does not take this credential',
         hint: 'sign in with `merlon login`, or make a key on its machine: merlon key create --use control …',
       }
     case 403:
+      if (problem.code === 'CONFIRMATION_REQUIRED') return { says, hint: 'run `merlon confirm`, and then this again' }
       return { says, hint: 'ask an operator, or use a credential that may' }
     case 404:
       return unknown(asked)
     case 409:
+      // One's own, of which there is no list.
+      if (noun === 'second-factor' || noun === 'login')
+        return { says, hint: '`merlon second-factor --help` shows how it is turned on and off' }
       return { says, hint: `\`merlon ${noun} list\` shows what is there` }
     case 412:
       return { says: 'somebody changed it meanwhile', hint: 'look at it, and run it again' }

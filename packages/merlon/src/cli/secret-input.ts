@@ -64,11 +64,16 @@ export async function mustHaveTwo(
   [first, second]: readonly [SecretWords, SecretWords],
 ): Promise<readonly [string, string]> {
   if (options[`${second.word}Stdin`]) {
-    const [one = '', two = '', ...more] = (await context.readInput()).replace(/\r?\n$/, '').split(/\r?\n/)
-    if (one !== '' && two !== '' && more.length === 0) return [one, two]
-    throw new CliError('standard input does not hold two lines', 'write the present one there, and then the new one')
+    return readTwoLines(context, 'write the present one there, and then the new one')
   }
   return [await mustHaveSecret(context, {}, first), await mustHaveSecret(context, options, second)]
+}
+
+/** Two secrets on standard input. */
+export async function readTwoLines(context: CliContext, hint: string): Promise<readonly [string, string]> {
+  const [one = '', two = '', ...more] = (await context.readInput()).replace(/\r?\n$/, '').split(/\r?\n/)
+  if (one !== '' && two !== '' && more.length === 0) return [one, two]
+  throw new CliError('standard input does not hold two lines', hint)
 }
 
 /** The one line of a file that only its owner can read. */

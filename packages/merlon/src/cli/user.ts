@@ -95,6 +95,14 @@ export const userNoun: Noun = {
       says: (_, { words }) => `${words[0]} has a new password, and is signed out`,
     },
     {
+      name: 'remove-second-factor',
+      operation: 'users.remove-second-factor',
+      does: 'take the second factor of a user away, who has lost it, and end their sign-ins',
+      ...about,
+      question: (name) => `Let ${name} sign in with the password alone?`,
+      says: (_, { words }) => `${words[0]} has no second factor, and is signed out`,
+    },
+    {
       name: 'remove',
       operation: 'users.remove',
       does: 'take a user away for good, with their agents, keys and sign-ins',

@@ -1,6 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import type { ScopeSet } from '../call.ts'
 import { scopeSet } from '../policy/scopes.ts'
+import { openSealer } from '../sealing/seal.ts'
 import { memoryIdentity } from '../store/memory/identity-stores.ts'
 import type { Actor } from './actor.ts'
 import { Agents } from './agents.ts'
@@ -12,6 +13,7 @@ import { type LoginBucket, LoginThrottle } from './login-throttle.ts'
 import { Passwords } from './passwords.ts'
 import { everyTenant } from './reach.ts'
 import { type Change, Recorder } from './recorded.ts'
+import { SecondFactors } from './second-factors.ts'
 import { SignInRing } from './sign-in-ring.ts'
 import { SignIns } from './sign-ins.ts'
 import { Subjects } from './subjects.ts'
@@ -72,11 +74,17 @@ export async function openPeople() {
     lifetimeMs: 24 * hour,
     lifetimeMsMax: 48 * hour,
   })
+  const secondFactors = new SecondFactors({
+    ...{ ...common, store: stores.secondFactors, users: stores.users, signIns: stores.signIns },
+    ...{ passwords, throttle, issuer: 'test', digest },
+    sealer: openSealer(createSecretKey(randomBytes(32)), randomBytes),
+  })
   const signIns = new SignIns({
     ...common,
     store: stores.signIns,
     users: stores.users,
     passwords,
+    secondFactors,
     throttle,
     lifetimeMs: 12 * hour,
   })
@@ -122,6 +130,7 @@ export async function openPeople() {
       agents,
       keys,
       signIns,
+      secondFactors,
       subjects,
       poll,
       keyRing,

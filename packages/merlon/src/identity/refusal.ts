@@ -21,6 +21,8 @@ export const refusals = {
   'password-common': { kind: 'invalid', field: 'password' },
   /** The present password was not the one. */
   'password-wrong': { kind: 'invalid', field: 'current' },
+  /** Not a code of now, or one that was used. */
+  'code-wrong': { kind: 'invalid', field: 'code' },
   /** A scope or a role that the one who asks does not hold. */
   'scope-beyond-yours': { kind: 'forbidden', field: undefined },
   /** It is within reach, and only an administrator, or an operator, may do that. */
@@ -38,6 +40,8 @@ export const refusals = {
   'tenant-taken': { kind: 'conflict', field: 'id' },
   'key-revoked': { kind: 'conflict', field: undefined },
   'key-expired': { kind: 'conflict', field: undefined },
+  'second-factor-on': { kind: 'conflict', field: undefined },
+  'second-factor-off': { kind: 'conflict', field: undefined },
   'last-operator': { kind: 'conflict', field: undefined },
   'last-administrator': { kind: 'conflict', field: undefined },
   changed: { kind: 'stale', field: undefined },

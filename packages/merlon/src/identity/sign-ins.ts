@@ -3,11 +3,13 @@ import { Fault } from '../errors.ts'
 import { adminScope, holds } from '../policy/scopes.ts'
 import { type Actor, administers, operates } from './actor.ts'
 import { base62 } from './key-format.ts'
-import type { LoginThrottle } from './login-throttle.ts'
+import type { BegunAttempt, LoginThrottle } from './login-throttle.ts'
 import { canonicalEmail, namePattern, tenantPattern } from './names.ts'
 import type { Passwords } from './passwords.ts'
 import { type Recorder, tenantOf } from './recorded.ts'
 import { type Refusal, refused } from './refusal.ts'
+import type { SecondFactor } from './second-factor-store.ts'
+import type { Proof, SecondFactors } from './second-factors.ts'
 import type { NewSignIn, SignIn, SignInStore } from './sign-in-store.ts'
 import { type Login, type LoginRecord, operatorRole, type User, type UserStore } from './user-store.ts'
 import { type Listing, pageOf, reachOf } from './users.ts'
@@ -16,6 +18,7 @@ export interface SignInsParts {
   readonly store: SignInStore
   readonly users: Pick<UserStore, 'findLogin' | 'findUserById' | 'rehashPassword'>
   readonly passwords: Passwords
+  readonly secondFactors: Pick<SecondFactors, 'judge' | 'spend'>
   readonly throttle: LoginThrottle
   readonly random: RandomBytes
   readonly clock: Clock
@@ -24,10 +27,12 @@ export interface SignInsParts {
   readonly lifetimeMs: number
 }
 
-export type SignInRequest = { readonly password: string; readonly address: string } & (
-  | { readonly email: string }
-  | { readonly tenant: string; readonly name: string }
-)
+export type SignInRequest = {
+  readonly password: string
+  /** Of the second factor, or a recovery code. Of no matter where the user has none. */
+  readonly code?: string | undefined
+  readonly address: string
+} & ({ readonly email: string } | { readonly tenant: string; readonly name: string })
 
 export interface SignedIn {
   readonly signIn: SignIn
@@ -49,30 +54,38 @@ export class SignIns {
 
   /**
    * Opens a sign-in. Whatever is wrong, `Fault('login.refused')` after the work of one password; after too many failures
-   * `Fault('rate.exceeded')` before it. Neither tells which accounts there are (AD-05).
+   * `Fault('rate.exceeded')` before it. Neither tells which accounts there are (AD-05). Where the password is right, and a code
+   * is asked for and was not sent, `Fault('second-factor.required')`: it says no more than to sign in with the password would.
    */
   async signIn(request: SignInRequest): Promise<SignedIn> {
-    const { store, users, passwords, throttle, random, clock, recorder, lifetimeMs } = this.#parts
-    const { password } = request
+    const { store, users, passwords, secondFactors, throttle, random, clock, recorder, lifetimeMs } = this.#parts
+    const { password, code } = request
     const network = throttle.networkOf(request.address)
     const login = loginOf(request)
     const record = login && (await users.findLogin(login))
     const known = await store.hasSignedIn(record?.user.id ?? absentUser, network, clock())
     const attempt = await throttle.begin({ account: accountOf(request), network, known })
     const { good, stale } = await passwords.verify(password, record?.password)
+    // It is judged whatever the password is, so that a wrong code and a wrong password take the same time.
+    const proof =
+      code === undefined ? undefined : secondFactors.judge(record?.user.id ?? absentUser, record?.secondFactor, code)
     const wrong = good ? barrier(record) : record === undefined ? 'unknown' : 'password'
     if (record === undefined || wrong !== undefined) throw new Fault('login.refused', { reason: wrong ?? 'unknown' })
 
-    const { user } = record
+    const { user, secondFactor } = record
+    const shown = await this.#mustShow(user, secondFactor, code, proof, attempt)
     const now = clock()
     const id = `sgn_${base62(random, 22)}`
-    const signIn: NewSignIn = { id, tenant: user.tenant, user: user.id, expiresAt: now + lifetimeMs, address: network }
+    const signIn: NewSignIn = {
+      ...{ id, tenant: user.tenant, user: user.id, expiresAt: now + lifetimeMs, address: network },
+      ...(shown === undefined ? {} : { confirmedAt: now }),
+    }
     const outcome = await recorder.change(
       {
         action: 'sign-in.create',
         by: user.id,
         tenant: user.tenant,
-        detail: { signIn: id, user: user.id, address: network },
+        detail: { signIn: id, user: user.id, address: network, ...(shown && { secondFactor: shown.kind }) },
       },
       // Who was judged above: a password that was changed meanwhile, which ended the sign-ins, opens none after it.
       () => store.createSignIn(signIn, user.version, now),
@@ -88,6 +101,25 @@ export class SignIns {
       await users.rehashPassword(user.id, record.password, await passwords.hash(password))
     }
     return { signIn: { ...signIn, createdAt: now, revokedAt: undefined }, user }
+  }
+
+  /** Uses up what the code proved; `undefined` where the user is asked for none. */
+  async #mustShow(
+    user: User,
+    secondFactor: SecondFactor | undefined,
+    code: string | undefined,
+    proof: Proof | undefined,
+    attempt: BegunAttempt,
+  ): Promise<Proof | undefined> {
+    if (secondFactor?.since === undefined) return undefined
+    if (code === undefined) {
+      // The password was right: it is no guess at it.
+      await attempt.succeeded()
+      throw new Fault('second-factor.required')
+    }
+    if (proof === undefined || !(await this.#parts.secondFactors.spend(user.id, secondFactor, proof)))
+      throw new Fault('login.refused', { reason: 'second-factor' })
+    return proof
   }
 
   /** A page of the sign-ins within reach. Who is not an administrator sees their own. */

@@ -18,6 +18,7 @@ import { DataKeys } from '../sealing/data-keys.ts'
 import { openKeptKeys } from '../sealing/kept-keys.ts'
 import { type OpenRoots, openRoots } from '../sealing/root-place.ts'
 import { type KeptPurpose, keptPurposes, type RootStore } from '../sealing/root-store.ts'
+import { openSealer } from '../sealing/seal.ts'
 import { selfTest } from '../sealing/self-test.ts'
 import { type OpenAudit, openAudit } from './open-audit.ts'
 import { type Identity, openIdentity } from './open-identity.ts'
@@ -118,6 +119,10 @@ export async function openInstallation(options: InstallationOptions): Promise<In
         roles,
         digest,
         pepper: pepperName,
+        secondFactor: {
+          sealer: openSealer(keyFor('second-factor'), random),
+          digest: keyDigest(keyFor('recovery-code')),
+        },
         audit: log,
         logins: options.logins,
         clock,

@@ -11,6 +11,7 @@ import { Keys } from '../identity/keys.ts'
 import { type LoginLimiter, LoginThrottle } from '../identity/login-throttle.ts'
 import { Passwords } from '../identity/passwords.ts'
 import { type Change, Recorder } from '../identity/recorded.ts'
+import { SecondFactors, type SecondFactorsParts } from '../identity/second-factors.ts'
 import { SignInRing } from '../identity/sign-in-ring.ts'
 import { SignIns } from '../identity/sign-ins.ts'
 import { Subjects } from '../identity/subjects.ts'
@@ -28,6 +29,7 @@ export interface Identity {
   readonly agents: Agents
   readonly keys: Keys
   readonly signIns: SignIns
+  readonly secondFactors: SecondFactors
   readonly subjects: Subjects
   /** Follows the changes that others make, for all that remember. */
   readonly poll: ChangePoll
@@ -39,11 +41,13 @@ export interface Identity {
 
 export interface IdentityParts {
   readonly stores: IdentityStores
-  readonly config: Pick<Config, 'authentication' | 'identity'>
+  readonly config: Pick<Config, 'authentication' | 'identity' | 'name'>
   readonly roles: ReadonlyMap<string, ScopeSet>
   readonly digest: KeyDigest
   /** Names the pepper of `digest`. */
   readonly pepper: string
+  /** Seals the secrets of second factors, and makes the digests of recovery codes. */
+  readonly secondFactor: Pick<SecondFactorsParts, 'sealer' | 'digest'>
   readonly audit: Pick<AuditLog, 'commit'>
   readonly logins: LoginLimiter
   readonly clock: Clock
@@ -63,6 +67,10 @@ export function openIdentity(parts: IdentityParts): Identity {
   const common = { clock, random, recorder }
   const poll = new ChangePoll({ store: stores.installation, clock, report })
   const keyRing = new KeyRing({ store: stores.keys, poll, digest, roles, clock, report })
+  const secondFactors = new SecondFactors({
+    ...{ ...common, ...parts.secondFactor, issuer: parts.config.name },
+    ...{ store: stores.secondFactors, users: stores.users, signIns: stores.signIns, passwords, throttle },
+  })
   return {
     stores,
     roles,
@@ -86,9 +94,11 @@ export function openIdentity(parts: IdentityParts): Identity {
       store: stores.signIns,
       users: stores.users,
       passwords,
+      secondFactors,
       throttle,
       lifetimeMs: login.signInLifetimeMs,
     }),
+    secondFactors,
     subjects: new Subjects({
       ...common,
       store: stores.subjects,

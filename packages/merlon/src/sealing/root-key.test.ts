@@ -119,6 +119,8 @@ describe('CR-04, CR-12: the root key', () => {
       'signing-key',
       'question-id',
       'mail',
+      'second-factor',
+      'recovery-code',
     ]
     const keys = purposes.map((purpose) => deriveKey(root, purpose).export().toString('hex'))
     expect(new Set(keys).size).toBe(purposes.length)

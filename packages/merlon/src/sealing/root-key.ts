@@ -46,6 +46,8 @@ export type KeyPurpose =
   | 'data-key-wrap'
   | 'kept-key-wrap'
   | 'signing-key'
+  | 'second-factor'
+  | 'recovery-code'
   | 'question-id'
   | 'mail'
 

@@ -10,6 +10,8 @@ export const keptPurposes = [
   'request-state',
   'cursor',
   'signing-key',
+  'second-factor',
+  'recovery-code',
   'audit-head',
   'audit-digest',
 ] as const

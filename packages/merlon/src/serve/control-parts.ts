@@ -34,6 +34,7 @@ export function controlParts(options: ControlPartsOptions): ControlParts {
     agents: identity.agents,
     keys: identity.keys,
     signIns: identity.signIns,
+    secondFactors: identity.secondFactors,
     subjects: identity.subjects,
     tokens: tokens.tokens,
     doors: tokens.doors,
