@@ -208,7 +208,7 @@ export const errors = {
     says: 'The name or the password is not right.',
     fix: 'Try again, or ask an administrator for a new password.',
   },
-  'second-factor.required': {
+  'login.second-factor': {
     http: 401,
     rpc: 40104,
     code: 'SECOND_FACTOR_REQUIRED',

@@ -54,7 +54,7 @@ export const authOperations: readonly Operation[] = [
     summary:
       'Signs in with a password, and a code where the user has a second factor, and answers a short-lived access token.',
     access: 'open',
-    refuses: ['login.refused', 'second-factor.required', 'rate.exceeded'],
+    refuses: ['login.refused', 'login.second-factor', 'rate.exceeded'],
     bodyBytesMax: 4_096,
     body: signIn,
     answer: z.strictObject({ ...issued, signIn: id, signInExpiresAt: time, user }),

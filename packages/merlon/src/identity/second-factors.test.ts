@@ -82,7 +82,7 @@ describe('second factors', () => {
   it('AD-06: are asked for at the next sign-in, which tells so once the password was right', async () => {
     const { code } = await enrol()
     later()
-    expect(await outcome(signIn())).toBe('second-factor.required')
+    expect(await outcome(signIn())).toBe('login.second-factor')
     expect(await outcome(signIn(undefined, { password: 'wrong' }))).toBe('login.refused')
     expect(await outcome(signIn(code(), { password: 'wrong' }))).toBe('login.refused')
     expect(await outcome(signIn('000000'))).toBe('login.refused')
@@ -214,7 +214,7 @@ describe('second factors', () => {
     later(minute)
     const next = 'a quite different sentence'
     expect(await people.users.setPassword('usr_uma', next, people.by.ann)).toEqual({ ok: true })
-    expect(await outcome(signIn(undefined, { password: next }))).toBe('second-factor.required')
+    expect(await outcome(signIn(undefined, { password: next }))).toBe('login.second-factor')
     expect(await outcome(signIn(code(), { password: next }))).toBe('ok')
   })
 

@@ -55,7 +55,7 @@ export class SignIns {
   /**
    * Opens a sign-in. Whatever is wrong, `Fault('login.refused')` after the work of one password; after too many failures
    * `Fault('rate.exceeded')` before it. Neither tells which accounts there are (AD-05). Where the password is right, and a code
-   * is asked for and was not sent, `Fault('second-factor.required')`: it says no more than to sign in with the password would.
+   * is asked for and was not sent, `Fault('login.second-factor')`: it says no more than to sign in with the password would.
    */
   async signIn(request: SignInRequest): Promise<SignedIn> {
     const { store, users, passwords, secondFactors, throttle, random, clock, recorder, lifetimeMs } = this.#parts
@@ -115,7 +115,7 @@ export class SignIns {
     if (code === undefined) {
       // The password was right: it is no guess at it.
       await attempt.succeeded()
-      throw new Fault('second-factor.required')
+      throw new Fault('login.second-factor')
     }
     if (proof === undefined || !(await this.#parts.secondFactors.spend(user.id, secondFactor, proof)))
       throw new Fault('login.refused', { reason: 'second-factor' })
