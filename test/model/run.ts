@@ -27,10 +27,11 @@ if (chosen.length === 0) throw new Error(`--kind is one of ${kinds.join(', ')}`)
 const share: Readonly<Record<Kind, number>> = { one: 0.74, moved: 0.2, killed: 0.03, 'moved-and-killed': 0.03 }
 const lanes: Readonly<Record<Kind, number>> = { one: 2, moved: 1, killed: 1, 'moved-and-killed': 1 }
 
-let postgres: OwnPostgres | undefined
+// One for all lanes, which ask for theirs at once.
+let postgres: Promise<OwnPostgres> | undefined
 const database = async () => {
-  postgres ??= await startPostgres()
-  return plainDatabase(postgres.url)
+  postgres ??= startPostgres()
+  return plainDatabase((await postgres).url)
 }
 
 for (const kind of chosen) {
@@ -49,4 +50,4 @@ for (const kind of chosen) {
     process.exitCode = 1
   }
 }
-await postgres?.close()
+await (await postgres)?.close()
