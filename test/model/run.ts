@@ -27,11 +27,12 @@ if (chosen.length === 0) throw new Error(`--kind is one of ${kinds.join(', ')}`)
 const share: Readonly<Record<Kind, number>> = { one: 0.74, moved: 0.2, killed: 0.03, 'moved-and-killed': 0.03 }
 const lanes: Readonly<Record<Kind, number>> = { one: 2, moved: 1, killed: 1, 'moved-and-killed': 1 }
 
-// One for all lanes, which ask for theirs at once.
-let postgres: Promise<OwnPostgres> | undefined
+// One for each lane: three servers take nearly all the connections that one has.
+const started: OwnPostgres[] = []
 const database = async () => {
-  postgres ??= startPostgres()
-  return plainDatabase((await postgres).url)
+  const postgres = await startPostgres()
+  started.push(postgres)
+  return plainDatabase(postgres.url)
 }
 
 for (const kind of chosen) {
@@ -50,4 +51,4 @@ for (const kind of chosen) {
     process.exitCode = 1
   }
 }
-await (await postgres)?.close()
+for (const postgres of started) await postgres.close()
