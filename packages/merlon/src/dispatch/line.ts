@@ -38,9 +38,15 @@ export function faultBody(fault: Fault, revision: Revision, requestId: string) {
 /** Faults that are the status of their answer too: a capability that the client should have declared, a cap that is reached. */
 const ownStatus: ReadonlySet<ErrorCode> = new Set(['capability.missing', 'session.capacity', 'capacity.exceeded'])
 
-/** The status of a fault after dispatch, where nothing has been streamed: most travel inside a 200. */
+/** Why a tool is refused one question more: it has begun, so that its call must not be sent again. */
+export const tooManyQuestions = 'questions'
+
+/**
+ * The status of a fault after dispatch, where nothing has been streamed: most travel inside a 200. None of a tool that has begun is a 503,
+ * which a proxy takes for leave to send the call to another server.
+ */
 export function faultStatus(fault: Fault, revision: Revision): number {
-  return ownStatus.has(fault.code) ? revision.status(fault) : 200
+  return ownStatus.has(fault.code) && fault.detail.reason !== tooManyQuestions ? revision.status(fault) : 200
 }
 
 /** Answers with a fault on a line where nothing has been streamed. */

@@ -3,6 +3,7 @@ import type { Message, Params, Principal, Reply, RequestId } from '../call.ts'
 import { Fault } from '../errors.ts'
 import type { Session } from '../session/session-store.ts'
 import { encodeRequest } from '../wire/json-rpc.ts'
+import { tooManyQuestions } from './line.ts'
 import { isQuestionId, questionId } from './question-id.ts'
 import type { Resumption } from './resumption.ts'
 import { type Answering, SessionStream } from './session-stream.ts'
@@ -149,7 +150,8 @@ export class LiveSession {
   ask(stream: SessionStream, method: string, params: Params, signal: AbortSignal): Promise<Params> {
     this.questions ??= new Map()
     const { questions } = this
-    if (questions.size >= questionsMax) return Promise.reject(new Fault('capacity.exceeded'))
+    if (questions.size >= questionsMax)
+      return Promise.reject(new Fault('capacity.exceeded', { reason: tooManyQuestions }))
     const id = questionId(this.questionKey, this.id)
     return new Promise<Params>((resolve, reject) => {
       const abort = () => {
